@@ -1,0 +1,167 @@
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
+import type { TenantContext } from "../tenancy/tenant-context.ts";
+
+/** JSON Schema of dialect 2020-12. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** A schema of a library that speaks Standard Schema and Standard JSON Schema (zod 4.2 and later, and others). */
+export type SchemaLike = (StandardSchemaV1 & StandardJSONSchemaV1) | JsonSchema;
+
+/** The type that a schema's validated value has; `Record<string, unknown>` for a raw JSON Schema. */
+export type Validated<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : Record<string, unknown>;
+
+/** MCP tool annotations (2026-07-28, server/tools). `readOnlyHint: true` also makes the tool's SQL read-only. */
+export interface ToolAnnotations {
+  readonly title?: string;
+  readonly readOnlyHint?: boolean;
+  readonly destructiveHint?: boolean;
+  readonly idempotentHint?: boolean;
+  readonly openWorldHint?: boolean;
+}
+
+/** A content block of MCP 2026-07-28. */
+export type ContentBlock =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "image" | "audio"; readonly data: string; readonly mimeType: string }
+  | { readonly type: "resource_link"; readonly uri: string; readonly name: string; readonly description?: string; readonly mimeType?: string }
+  | { readonly type: "resource"; readonly resource: ResourceContents };
+
+/** Contents of a resource as MCP writes them. `blob` is base64. */
+export type ResourceContents =
+  | { readonly uri: string; readonly mimeType?: string; readonly text: string }
+  | { readonly uri: string; readonly mimeType?: string; readonly blob: string };
+
+/** A whole tool result, for a handler that wants to say everything itself. */
+export interface ToolResult {
+  readonly content: readonly ContentBlock[];
+  readonly structuredContent?: unknown;
+  readonly isError?: boolean;
+}
+
+/** What a tool may return: text, a whole result, or any other JSON value, which becomes structured content and text. */
+export type ToolReturn = string | ToolResult | Readonly<Record<string, unknown>> | readonly unknown[] | number | boolean | null;
+
+/** Who may see and use an entry of the catalog. Another tenant's entry answers as one that does not exist. */
+export interface Visibility {
+  /** Permission that the caller must hold, for example `tickets:write`. */
+  readonly requires?: string;
+  /** The entry is there only for tenants whose plan or configuration switches this set on. */
+  readonly toolSet?: string;
+  /** Slugs of the only tenants that have the entry. */
+  readonly tenants?: readonly string[];
+}
+
+export interface ToolDefinition<S extends SchemaLike = SchemaLike> extends Visibility {
+  /** 1 to 128 characters of A-Z, a-z, 0-9, `_`, `-`, `.` (2026-07-28, "Tool Names"). */
+  readonly name: string;
+  readonly title?: string;
+  readonly description: string;
+  readonly input?: S;
+  readonly output?: SchemaLike;
+  readonly annotations?: ToolAnnotations;
+  // A method, not a property, so that a ToolDefinition of a narrower schema fits into a list of tools.
+  run(input: Validated<S>, ctx: TenantContext): ToolReturn | Promise<ToolReturn>;
+}
+
+export interface ResourceDefinition extends Visibility {
+  /** A URI, or an RFC 6570 template of level 1 (`helpdesk://tickets/{id}`). */
+  readonly uri: string;
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly mimeType?: string;
+  /** Text, a JSON value, or bytes; undefined: there is no such resource for this caller. */
+  read(
+    variables: Readonly<Record<string, string>>,
+    ctx: TenantContext,
+  ): ResourceReturn | undefined | Promise<ResourceReturn | undefined>;
+}
+
+export type ResourceReturn = string | Uint8Array | Readonly<Record<string, unknown>> | readonly unknown[];
+
+export interface PromptArgument {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly required?: boolean;
+}
+
+export interface PromptMessage {
+  readonly role: "user" | "assistant";
+  readonly content: ContentBlock;
+}
+
+export interface PromptDefinition extends Visibility {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly arguments?: readonly PromptArgument[];
+  get(
+    args: Readonly<Record<string, string>>,
+    ctx: TenantContext,
+  ): string | readonly PromptMessage[] | Promise<string | readonly PromptMessage[]>;
+}
+
+/** A tenant that `bulkhead dev` makes when its database is new. */
+export interface DemonstrationTenant {
+  readonly slug: string;
+  readonly name: string;
+  readonly plan: string;
+  /** People for whom tokens can be had in development; the first one's are printed at start. */
+  readonly users: readonly { readonly subject: string; readonly name: string; readonly permissions: readonly string[] }[];
+  /** Fills the tenant's tables, through the tenant door, once. */
+  seed?(ctx: { readonly sql: TenantContext["sql"]; readonly store: TenantContext["store"] }): Promise<void>;
+}
+
+export interface DevelopmentDefinition {
+  readonly plans?: Readonly<Record<string, { readonly limits?: import("../tenancy/limits.ts").PartialLimits; readonly toolSets?: readonly string[] }>>;
+  readonly tenants: readonly DemonstrationTenant[];
+}
+
+export interface ServerDefinition {
+  readonly name: string;
+  readonly title?: string;
+  readonly version: string;
+  readonly description?: string;
+  /** Guidance for the model that uses this server (server/discover). */
+  readonly instructions?: string;
+  readonly tools?: readonly ToolDefinition[];
+  readonly resources?: readonly ResourceDefinition[];
+  readonly prompts?: readonly PromptDefinition[];
+  /** Directory of numbered SQL migrations of the tools' own tables; a URL, usually `new URL("./migrations/", import.meta.url)`. */
+  readonly migrations?: URL;
+  /** What `bulkhead dev` sets up in a new database. */
+  readonly development?: DevelopmentDefinition;
+}
+
+/** Defines a tool; gives back its argument, with the handler's input typed by the schema. */
+export function defineTool<const S extends SchemaLike = JsonSchema>(definition: ToolDefinition<S>): ToolDefinition<S> {
+  return definition;
+}
+
+export function defineResource(definition: ResourceDefinition): ResourceDefinition {
+  return definition;
+}
+
+export function definePrompt(definition: PromptDefinition): PromptDefinition {
+  return definition;
+}
+
+/** Marks what `defineServer` made, so that a module's default export can be told from anything else. */
+const SERVER = Symbol.for("bulkhead-mcp.server");
+
+export function defineServer(definition: ServerDefinition): ServerDefinition {
+  return Object.freeze({ ...definition, [SERVER]: true });
+}
+
+export function isServerDefinition(value: unknown): value is ServerDefinition {
+  return typeof value === "object" && value !== null && (value as { [SERVER]?: unknown })[SERVER] === true;
+}
+
+/**
+ * An answer "no" that a handler gives its caller: becomes a tool result with isError and this text, or, for resources
+ * and prompts, an error with this text. Any other exception becomes `handler_failed` and its text stays in the log.
+ */
+export class CallerError extends Error {
+  override readonly name = "CallerError";
+}

@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto";
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** Opaque id of a tenant: `tnt_` and 26 characters. Never derived from a slug. */
+export type TenantId = Branded<"TenantId">;
+/** Id of one operation (a call, a read, an administrative act): names it in answers, logs and audit. */
+export type OperationId = Branded<"OperationId">;
+/** Id of one run of one instance: a new one at every start. */
+export type InstanceId = Branded<"InstanceId">;
+/** Id of a trusted issuer's registration. */
+export type IssuerId = Branded<"IssuerId">;
+
+const PREFIX = { tenant: "tnt_", operation: "op_", instance: "ins_", issuer: "iss_" } as const;
+const BODY = /^[0-9a-hjkmnp-tv-z]{26}$/;
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** A tenant's slug: the readable name in URLs. Lower-case ASCII only, so that no two slugs look alike in a URL. */
+export type Slug = Branded<"Slug">;
+const SLUG = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){1,38}$/;
+
+export function parseSlug(text: string): Slug | null {
+  return SLUG.test(text) ? (text as Slug) : null;
+}
+
+export function parseTenantId(text: string): TenantId | null {
+  return hasForm(text, PREFIX.tenant) ? (text as TenantId) : null;
+}
+
+export function parseIssuerId(text: string): IssuerId | null {
+  return hasForm(text, PREFIX.issuer) ? (text as IssuerId) : null;
+}
+
+/** Makes ids: 48 bits of time, then 80 random bits, in Crockford's base 32, so that ids sort by age. */
+export interface IdSource {
+  tenant(): TenantId;
+  operation(): OperationId;
+  instance(): InstanceId;
+  issuer(): IssuerId;
+}
+
+/** @param now milliseconds since 1970, from the clock of the caller. */
+export function createIdSource(now: () => number, random: (bytes: number) => Uint8Array = randomBytes): IdSource {
+  // Random bytes are drawn in blocks: one system call serves 400 ids on the request path.
+  const block = 4000;
+  let pool = random(block);
+  let used = 0;
+  const body = (): string => {
+    if (used + 10 > block) {
+      pool = random(block);
+      used = 0;
+    }
+    let time = now();
+    let head = "";
+    for (let i = 0; i < 10; i++) {
+      head = ALPHABET[time % 32] + head;
+      time = Math.floor(time / 32);
+    }
+    let tail = "";
+    for (let i = 0; i < 16; i++) {
+      const bit = i * 5;
+      const at = used + (bit >> 3);
+      const pair = ((pool[at] ?? 0) << 8) | (at + 1 < used + 10 ? (pool[at + 1] ?? 0) : 0);
+      tail += ALPHABET[(pair >> (11 - (bit & 7))) & 31];
+    }
+    used += 10;
+    return head + tail;
+  };
+  return {
+    tenant: () => (PREFIX.tenant + body()) as TenantId,
+    operation: () => (PREFIX.operation + body()) as OperationId,
+    instance: () => (PREFIX.instance + body()) as InstanceId,
+    issuer: () => (PREFIX.issuer + body()) as IssuerId,
+  };
+}
+
+function hasForm(text: string, prefix: string): boolean {
+  return text.startsWith(prefix) && BODY.test(text.slice(prefix.length));
+}
