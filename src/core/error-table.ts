@@ -52,12 +52,15 @@ export const ERROR_TABLE = {
   resource_unknown: row(200, -32602, "Resource not found.", "resources/list and resources/templates/list name what you may read."),
   prompt_unknown: row(200, -32602, "Unknown prompt.", "prompts/list names the prompts you may get."),
   cursor_invalid: row(200, -32602, "Invalid cursor.", "Start the list again without a cursor."),
+  cancelled: row(200, -31499, "The caller went away before the answer.", "Nothing: whoever cancelled does not wait for it."),
+  call_timed_out: row(200, -31504, "The operation took longer than it may.", "Ask for less at once, or have the operator raise callTimeoutMs."),
   handler_failed: row(200, -32603, "The operation failed.", "Try again; the operator finds the cause in the log under data.operationId."),
   internal: row(500, -32603, "Internal error.", "Try again; the operator finds the cause in the log under data.operationId."),
 
   // Admin API
   operator_token_required: row(401, null, "An operator token is required.", "Send the operator token as Authorization: Bearer."),
   input_invalid: row(400, null, "The request is not valid.", "Correct the fields that detail names; /admin/v1/openapi.json describes them."),
+  input_too_large: row(413, null, "The request body is larger than the admin API takes.", "Send at most 256 KB."),
   tenant_not_found: row(404, null, "There is no such tenant.", "GET /admin/v1/tenants lists the tenants."),
   plan_not_found: row(404, null, "There is no such plan.", "GET /admin/v1/plans lists the plans."),
   slug_taken: row(409, null, "This slug is or was in use; slugs are never used again.", "Choose another slug."),

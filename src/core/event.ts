@@ -8,6 +8,7 @@ import type { InstanceId, OperationId, TenantId } from "./ids.ts";
 export type BulkheadEvent =
   | OperationEvent
   | RefusalEvent
+  | RefusalSummaryEvent
   | AdministrativeEvent
   | ToolLogEvent
   | LifecycleEvent
@@ -59,6 +60,18 @@ export interface RefusalEvent {
   readonly stage: "http" | "admit" | "identity" | "tenancy" | "placement" | "protocol";
   readonly code: ErrorCode;
   readonly cause?: unknown;
+}
+
+/** How many requests were refused in the same way since the last summary: what the log and the audit trail show of them. */
+export interface RefusalSummaryEvent {
+  readonly type: "refusal_summary";
+  readonly at: number;
+  readonly since: number;
+  readonly tenantId: TenantId | null;
+  readonly stage: RefusalEvent["stage"];
+  /** `several` where different ones were too many to be told apart. */
+  readonly code: ErrorCode | "several";
+  readonly count: number;
 }
 
 /** An act of the operator or of a tenant's administrator through the admin API or the command line. */

@@ -1,0 +1,153 @@
+import { Fault } from "../core/fault.ts";
+import { parseSlug } from "../core/ids.ts";
+import type { PromptDefinition, ResourceDefinition, ServerDefinition, ToolDefinition, Visibility } from "./define.ts";
+import { type ParameterHeader, parameterHeaders } from "./parameter-headers.ts";
+import { type CompiledSchema, compileSchema } from "./schemas.ts";
+import { compileUri, type UriPattern } from "./uri-template.ts";
+
+/** A tool, checked and compiled. */
+export interface CatalogTool {
+  readonly definition: ToolDefinition;
+  readonly input: CompiledSchema;
+  readonly output: CompiledSchema | null;
+  readonly headers: readonly ParameterHeader[];
+  readonly readOnly: boolean;
+  /** The entry of tools/list. */
+  readonly listing: Readonly<Record<string, unknown>>;
+}
+
+export interface CatalogResource {
+  readonly definition: ResourceDefinition;
+  readonly pattern: UriPattern;
+  readonly listing: Readonly<Record<string, unknown>>;
+}
+
+export interface CatalogPrompt {
+  readonly definition: PromptDefinition;
+  readonly listing: Readonly<Record<string, unknown>>;
+}
+
+/** All that a server module defines, for all tenants, in the order of the module. Made once, at start. */
+export interface Catalog {
+  readonly server: ServerDefinition;
+  readonly tools: readonly CatalogTool[];
+  readonly resources: readonly CatalogResource[];
+  readonly prompts: readonly CatalogPrompt[];
+  /** Every permission that some entry requires, sorted. */
+  readonly permissions: readonly string[];
+}
+
+const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+const NO_INPUT = Object.freeze({ type: "object", additionalProperties: false });
+
+/**
+ * Checks and compiles a server definition.
+ * @throws Fault `server_invalid` (a name twice or malformed, an entry without a handler …) or `schema_unrepresentable`.
+ */
+export function compileCatalog(server: ServerDefinition): Catalog {
+  if (!isText(server.name) || !isText(server.version)) invalid("name and version of the server must be texts");
+  const tools = (server.tools ?? []).map(compileTool);
+  const resources = (server.resources ?? []).map(compileResource);
+  const prompts = (server.prompts ?? []).map(compilePrompt);
+  refuseTwice("tools", tools.map((tool) => tool.definition.name));
+  refuseTwice("resources", resources.map((resource) => resource.definition.uri));
+  refuseTwice("prompts", prompts.map((prompt) => prompt.definition.name));
+  const entries: Visibility[] = [...tools, ...resources, ...prompts].map((entry) => entry.definition);
+  const permissions = [...new Set(entries.flatMap((entry) => (entry.requires === undefined ? [] : [entry.requires])))].sort();
+  return Object.freeze({ server, tools, resources, prompts, permissions });
+}
+
+function compileTool(definition: ToolDefinition): CatalogTool {
+  const where = `tool ${JSON.stringify(definition.name)}`;
+  checkName(definition.name, where);
+  if (!isText(definition.description)) invalid(`${where} has no description`);
+  if (typeof definition.run !== "function") invalid(`${where} has no function run`);
+  checkVisibility(definition, where);
+  const input = compileSchema(definition.input ?? NO_INPUT, "input", `the input of ${where}`);
+  if (input.json.type !== "object") invalid(`the input of ${where} is not an object`);
+  const output = definition.output === undefined ? null : compileSchema(definition.output, "output", `the output of ${where}`);
+  return Object.freeze({
+    definition,
+    input,
+    output,
+    headers: parameterHeaders(input.json, where),
+    readOnly: definition.annotations?.readOnlyHint === true,
+    listing: withoutUndefined({
+      name: definition.name,
+      title: definition.title,
+      description: definition.description,
+      inputSchema: input.json,
+      outputSchema: output?.json,
+      annotations: definition.annotations,
+    }),
+  });
+}
+
+function compileResource(definition: ResourceDefinition): CatalogResource {
+  const where = `resource ${JSON.stringify(definition.uri)}`;
+  const pattern = compileUri(definition.uri);
+  if (!isText(definition.name)) invalid(`${where} has no name`);
+  if (typeof definition.read !== "function") invalid(`${where} has no function read`);
+  checkVisibility(definition, where);
+  return Object.freeze({
+    definition,
+    pattern,
+    listing: withoutUndefined({
+      [pattern.isTemplate ? "uriTemplate" : "uri"]: definition.uri,
+      name: definition.name,
+      title: definition.title,
+      description: definition.description,
+      mimeType: definition.mimeType,
+    }),
+  });
+}
+
+function compilePrompt(definition: PromptDefinition): CatalogPrompt {
+  const where = `prompt ${JSON.stringify(definition.name)}`;
+  checkName(definition.name, where);
+  if (typeof definition.get !== "function") invalid(`${where} has no function get`);
+  refuseTwice(`arguments of ${where}`, (definition.arguments ?? []).map((argument) => argument.name));
+  checkVisibility(definition, where);
+  return Object.freeze({
+    definition,
+    listing: withoutUndefined({
+      name: definition.name,
+      title: definition.title,
+      description: definition.description,
+      arguments: definition.arguments,
+    }),
+  });
+}
+
+function checkName(name: unknown, where: string): void {
+  if (typeof name !== "string" || !NAME.test(name)) invalid(`${where}: a name is 1 to 128 of A-Z, a-z, 0-9, "_", "-" and "."`);
+}
+
+function checkVisibility(entry: Visibility, where: string): void {
+  // A permission is an OAuth scope token (RFC 6749 section 3.3).
+  if (entry.requires !== undefined && !/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(entry.requires)) invalid(`${where}: requires is not a scope`);
+  if (entry.toolSet !== undefined && !NAME.test(entry.toolSet)) invalid(`${where}: toolSet is not a name`);
+  for (const slug of entry.tenants ?? []) {
+    if (parseSlug(slug) === null) invalid(`${where}: ${JSON.stringify(slug)} is not a tenant's slug`);
+  }
+}
+
+function refuseTwice(what: string, names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) invalid(`two ${what} are named ${JSON.stringify(name)}`);
+    seen.add(name);
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value.length > 0;
+}
+
+function invalid(detail: string): never {
+  throw new Fault("server_invalid", { detail: `${detail}.` });
+}
+
+function withoutUndefined(entry: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  return Object.freeze(Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)));
+}

@@ -1,0 +1,39 @@
+import type { ContentBlock, PromptMessage, ResourceReturn, ToolResult, ToolReturn } from "./define.ts";
+
+/** A handler gave back something that no answer can be made of: the module's fault, not the caller's. */
+export class ReturnError extends Error {
+  override readonly name = "ReturnError";
+}
+
+/** A tool's return as MCP writes it: text, or structured content with its JSON as text beside it ("Structured Content"). */
+export function toToolResult(value: ToolReturn | undefined): ToolResult {
+  if (value === undefined) return { content: [] };
+  if (typeof value === "string") return { content: [{ type: "text", text: value }] };
+  if (isToolResult(value)) return value;
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new ReturnError("A tool gave back something that JSON cannot express.");
+  return { content: [{ type: "text", text }], structuredContent: value };
+}
+
+export function errorResult(text: string): ToolResult {
+  return { content: [{ type: "text", text }], isError: true };
+}
+
+function isToolResult(value: ToolReturn): value is ToolResult {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && Array.isArray((value as { content?: unknown }).content);
+}
+
+/** The one content of a resource that was read. */
+export function toResourceContents(uri: string, mimeType: string | undefined, value: ResourceReturn): Readonly<Record<string, unknown>> {
+  if (typeof value === "string") return { uri, mimeType: mimeType ?? "text/plain", text: value };
+  if (value instanceof Uint8Array) return { uri, mimeType: mimeType ?? "application/octet-stream", blob: Buffer.from(value).toString("base64") };
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new ReturnError("A resource gave back something that JSON cannot express.");
+  return { uri, mimeType: mimeType ?? "application/json", text };
+}
+
+export function toPromptMessages(value: string | readonly PromptMessage[]): readonly PromptMessage[] {
+  if (typeof value !== "string") return value;
+  const content: ContentBlock = { type: "text", text: value };
+  return [{ role: "user", content }];
+}

@@ -1,0 +1,145 @@
+import { type Refusal, refuse } from "../core/refusal.ts";
+import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { Catalog, CatalogPrompt, CatalogResource, CatalogTool } from "./catalog.ts";
+import type { Visibility } from "./define.ts";
+
+/** Whether permissions suffice: the identity room's decision, handed in. */
+export type Permits = (granted: ReadonlySet<string>, required: string | undefined) => boolean;
+
+export type ListKind = "tools" | "resources" | "resourceTemplates" | "prompts";
+
+/** The catalog as one tenant has it at one version of its configuration. */
+export interface TenantView {
+  tool(name: string): CatalogTool | null;
+  prompt(name: string): CatalogPrompt | null;
+  /** The resource that a URI names, with the template's variables. */
+  resource(uri: string): { readonly resource: CatalogResource; readonly variables: Readonly<Record<string, string>> } | null;
+  /**
+   * One page of a list as this caller may see it, serialised: the members of the result, `{"tools":[…],…}`. Depends on
+   * who asks, hence `cacheScope` private.
+   */
+  list(kind: ListKind, granted: ReadonlySet<string>, cursor: string | undefined): string | Refusal;
+}
+
+export interface TenantViews {
+  of(snapshot: TenantSnapshot): TenantView;
+}
+
+/** Entries of one page. */
+const PAGE = 200;
+/** How long a client may keep a list, in milliseconds: within the seconds in which a change is promised to be seen. */
+const TTL_MS = 5_000;
+/** Different sets of permissions whose lists are kept for a tenant. */
+const MAX_KEPT = 64;
+
+/** Builds tenants' views on demand and keeps each as long as its snapshot lives. */
+export function createTenantViews(options: {
+  readonly catalog: Catalog;
+  readonly permits: Permits;
+  /** Told when a view has more than the tenant's limit allows and was cut. */
+  readonly onCut: (snapshot: TenantSnapshot, what: "tools" | "resources", defined: number, limit: number) => void;
+}): TenantViews {
+  const { catalog, permits, onCut } = options;
+  // Keyed by the snapshot object: a new version is a new object, so an old view cannot be found and goes with it.
+  const views = new WeakMap<TenantSnapshot, TenantView>();
+  return {
+    of(snapshot) {
+      let view = views.get(snapshot);
+      if (view === undefined) {
+        view = buildView(catalog, permits, snapshot, onCut);
+        views.set(snapshot, view);
+      }
+      return view;
+    },
+  };
+}
+
+function buildView(
+  catalog: Catalog,
+  permits: Permits,
+  snapshot: TenantSnapshot,
+  onCut: (snapshot: TenantSnapshot, what: "tools" | "resources", defined: number, limit: number) => void,
+): TenantView {
+  const has = (entry: { readonly definition: Visibility }): boolean => {
+    const { toolSet, tenants } = entry.definition;
+    return (toolSet === undefined || snapshot.toolSets.has(toolSet)) && (tenants === undefined || tenants.includes(snapshot.slug));
+  };
+  // In the order of the module, so that a limit always cuts the same ones.
+  const cut = <E>(entries: readonly E[], what: "tools" | "resources", limit: number | null): readonly E[] => {
+    if (limit === null || entries.length <= limit) return entries;
+    onCut(snapshot, what, entries.length, limit);
+    return entries.slice(0, limit);
+  };
+  const tools = cut(catalog.tools.filter(has), "tools", snapshot.limits.maxTools);
+  const resources = cut(catalog.resources.filter(has), "resources", snapshot.limits.maxResources);
+  const prompts = catalog.prompts.filter(has);
+  const toolByName = new Map(tools.map((tool) => [tool.definition.name, tool]));
+  const promptByName = new Map(prompts.map((prompt) => [prompt.definition.name, prompt]));
+  const fixed = new Map(resources.filter((entry) => !entry.pattern.isTemplate).map((entry) => [entry.definition.uri, entry]));
+  const templates = resources.filter((entry) => entry.pattern.isTemplate);
+  const entriesOf: Record<ListKind, readonly { readonly definition: Visibility; readonly listing: Readonly<Record<string, unknown>> }[]> = {
+    tools,
+    resources: [...fixed.values()],
+    resourceTemplates: templates,
+    prompts,
+  };
+  const pages = new Map<string, readonly string[]>();
+
+  const pagesFor = (kind: ListKind, granted: ReadonlySet<string>): readonly string[] => {
+    // What is seen depends only on the answers for the permissions that entries require.
+    const key = `${kind} ${catalog.permissions.filter((permission) => permits(granted, permission)).join(" ")}`;
+    let kept = pages.get(key);
+    if (kept === undefined) {
+      const visible = entriesOf[kind].filter((entry) => permits(granted, entry.definition.requires)).map((entry) => entry.listing);
+      kept = serialisePages(kind, visible);
+      const oldest = pages.size >= MAX_KEPT ? pages.keys().next().value : undefined;
+      if (oldest !== undefined) pages.delete(oldest);
+      pages.set(key, kept);
+    }
+    return kept;
+  };
+
+  return {
+    tool: (name) => toolByName.get(name) ?? null,
+    prompt: (name) => promptByName.get(name) ?? null,
+    resource(uri) {
+      const exact = fixed.get(uri);
+      if (exact !== undefined) return { resource: exact, variables: {} };
+      for (const resource of templates) {
+        const variables = resource.pattern.match(uri);
+        if (variables !== null) return { resource, variables };
+      }
+      return null;
+    },
+    list(kind, granted, cursor) {
+      const all = pagesFor(kind, granted);
+      const index = cursor === undefined ? 0 : parseCursor(cursor);
+      const page = index === null ? undefined : all[index];
+      return page ?? refuse("cursor_invalid");
+    },
+  };
+}
+
+function serialisePages(kind: ListKind, entries: readonly unknown[]): readonly string[] {
+  const pages: string[] = [];
+  for (let from = 0; from === 0 || from < entries.length; from += PAGE) {
+    const more = from + PAGE < entries.length;
+    const body = JSON.stringify({
+      [kind]: entries.slice(from, from + PAGE),
+      ...(more ? { nextCursor: formatCursor(pages.length + 1) } : {}),
+      ttlMs: TTL_MS,
+      cacheScope: "private",
+    });
+    pages.push(body.slice(1, -1));
+  }
+  return pages;
+}
+
+function formatCursor(page: number): string {
+  return Buffer.from(`page ${page}`).toString("base64url");
+}
+
+function parseCursor(cursor: string): number | null {
+  const match = cursor.length > 64 ? null : /^page ([1-9]\d{0,6})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
+  return match === null ? null : Number(match[1]);
+}

@@ -1,0 +1,32 @@
+import { access } from "node:fs/promises";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { isServerDefinition, type ServerDefinition } from "../catalog/define.ts";
+import { Fault } from "../core/fault.ts";
+
+/**
+ * Loads a server module as it is written, TypeScript or JavaScript.
+ * @throws Fault `module_not_found`, `module_failed` or `module_has_no_server`
+ */
+export async function loadServerModule(path: string): Promise<ServerDefinition> {
+  const file = resolve(path);
+  try {
+    await access(file);
+  } catch (cause) {
+    throw new Fault("module_not_found", { detail: `There is no ${file}.`, cause });
+  }
+  const { register } = await import("tsx/esm/api");
+  register();
+  let module: { readonly default?: unknown; readonly server?: unknown };
+  try {
+    module = await import(pathToFileURL(file).href);
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    throw new Fault("module_failed", { detail: `${file}:\n${text}`, cause });
+  }
+  for (const exported of [module.default, module.server]) {
+    if (isServerDefinition(exported)) return exported;
+  }
+  throw new Fault("module_has_no_server", { detail: `Looked in ${file}.` });
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { VERSION } from "../version.ts";
+import { reportError } from "./report-error.ts";
+
+const MAIN = fileURLToPath(import.meta.url);
+
+/** Commands load what they need when they run, so that the supervisor stays small and `--help` is quick. */
+function program(): Command {
+  const bulkhead = new Command("bulkhead")
+    .description("A multi-tenant MCP server: many customers from one deployment, each in a watertight compartment.")
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .showHelpAfterError(false);
+
+  bulkhead
+    .command("dev")
+    .description("Run a server module on this machine, with its own PostgreSQL, issuers and demonstration tenants.")
+    .argument("[module]", "file that exports a server", "server.ts")
+    .option("--port <number>", "port on 127.0.0.1", port, 8787)
+    .option("--data-dir <directory>", "where the database and its keys are kept", ".bulkhead")
+    .option("--json", "print one line of JSON when ready")
+    .action(async (module: string, options: { port: number; dataDir: string; json?: boolean }) => {
+      const { dev } = await import("./dev.ts");
+      await dev({ main: MAIN, module, port: options.port, dataDir: options.dataDir, json: options.json === true, env: process.env });
+    });
+
+  bulkhead
+    .command("serve")
+    .description("Serve a server module from the database in DATABASE_URL.")
+    .argument("<module>", "file that exports a server")
+    .option("--port <number>", "port to listen on", port, 8787)
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--public-url <url>", "URL under which clients reach this server (or BULKHEAD_PUBLIC_URL)")
+    .option("--allow-host <host...>", "further Host values to serve")
+    .option("--allow-origin <origin...>", "further Origin values to serve")
+    .option("--json", "print one line of JSON when ready")
+    .action(async (module: string, options: ServeFlags) => {
+      const { serve } = await import("./serve.ts");
+      await serve({
+        module,
+        port: options.port,
+        host: options.host,
+        publicUrl: options.publicUrl,
+        hosts: options.allowHost ?? [],
+        origins: options.allowOrigin ?? [],
+        json: options.json === true,
+        env: process.env,
+      });
+    });
+
+  bulkhead
+    .command("migrate")
+    .description("Bring the database in DATABASE_URL to this version, and to that of a server module's own tables.")
+    .argument("[module]", "file that exports a server")
+    .option("--json", "print the result as JSON")
+    .action(async (module: string | undefined, options: { json?: boolean }) => {
+      const { runMigrate } = await import("./migrate.ts");
+      await runMigrate({ module, json: options.json === true, env: process.env });
+    });
+
+  bulkhead
+    .command("doctor")
+    .description("Look whether the database in DATABASE_URL enforces isolation.")
+    .option("--json", "print the findings as JSON")
+    .action(async (options: { json?: boolean }) => {
+      const { doctor } = await import("./doctor.ts");
+      await doctor({ json: options.json === true, env: process.env });
+    });
+
+  bulkhead.command("dev-child", { hidden: true }).action(async () => {
+    const { devChild } = await import("./dev-child.ts");
+    await devChild();
+  });
+
+  return bulkhead;
+}
+
+interface ServeFlags {
+  readonly port: number;
+  readonly host: string;
+  readonly publicUrl?: string;
+  readonly allowHost?: string[];
+  readonly allowOrigin?: string[];
+  readonly json?: boolean;
+}
+
+function port(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : -1;
+  if (value < 0 || value > 65_535) throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+  return value;
+}
+
+const json = process.argv.includes("--json");
+try {
+  await program().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
+  else process.exitCode = reportError(error, json);
+}

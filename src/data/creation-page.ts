@@ -1,0 +1,20 @@
+/** A row of a list in order of creation, with its place in that order. */
+export interface PlacedRow {
+  /** created_at in microseconds since 1970, as bigint text. */
+  created_micros: string;
+}
+
+/** One row more than was asked for says that there is a next page, which begins after the last row shown. */
+export function creationPage<R extends PlacedRow, T>(
+  rows: readonly R[],
+  limit: number,
+  read: { readonly key: (row: R) => string; readonly item: (row: R) => T },
+): { items: T[]; next: { createdMicros: string; key: string } | null } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const more = rows.length > limit && last !== undefined;
+  return {
+    items: shown.map(read.item),
+    next: more ? { createdMicros: last.created_micros, key: read.key(last) } : null,
+  };
+}

@@ -1,0 +1,172 @@
+import { createHash, randomBytes } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { Fault } from "../core/fault.ts";
+import { type ConnectionSettings, type DoorRole, rolePassword } from "./connection-settings.ts";
+
+/** What a run of {@link migrate} did. */
+export interface MigrationReport {
+  /** Files applied now, as `scope/name`. */
+  readonly applied: readonly string[];
+  /** True where this run made the database Bulkhead's. */
+  readonly created: boolean;
+}
+
+const OWN = new URL("../../sql/", import.meta.url);
+const NAME = /^(\d{4})_[a-z0-9_]+\.sql$/;
+/** Any constant: all migrators of a database wait for each other. */
+const LOCK = 7_305_808_869_231_650_000n;
+/** The claim under which the owner sees rows while a migration runs (sql/0001, policy bulkhead_migration). */
+const MIGRATION_TENANT = "*migration*";
+
+interface Migration {
+  readonly scope: "bulkhead" | "app";
+  readonly name: string;
+  readonly text: string;
+  readonly checksum: string;
+}
+
+/**
+ * Brings a database to this version: makes the roles, then applies Bulkhead's own migrations and those of the server
+ * module, each in a transaction of its own, under one lock. Files are numbered `0001_name.sql`; one that was applied
+ * may not change.
+ *
+ * @param options.mode what the database is marked as when it is new.
+ * @throws Fault `migration_failed` naming the file; `database_unavailable`.
+ */
+export async function migrate(
+  admin: ConnectionSettings,
+  options: { readonly mode: "development" | "production"; readonly app?: URL | undefined },
+): Promise<MigrationReport> {
+  const own = await readMigrations("bulkhead", OWN);
+  const app = options.app === undefined ? [] : await readMigrations("app", options.app);
+  const client = new pg.Client({ ...admin, application_name: "bulkhead_migrate" });
+  try {
+    await client.connect();
+  } catch (cause) {
+    throw new Fault("database_unavailable", { detail: message(cause), cause });
+  }
+  try {
+    await client.query("SELECT pg_catalog.pg_advisory_lock($1)", [LOCK]);
+    await ensureRoles(client, admin);
+    await client.query(`CREATE TABLE IF NOT EXISTS public.bulkhead_migrations (
+      scope text NOT NULL, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
+      PRIMARY KEY (scope, name))`);
+    await client.query("GRANT SELECT ON public.bulkhead_migrations TO bulkhead_system");
+    const { rows } = await client.query<{ scope: string; name: string; checksum: string }>(
+      "SELECT scope, name, checksum FROM public.bulkhead_migrations",
+    );
+    const done = new Map(rows.map((row) => [`${row.scope}/${row.name}`, row.checksum]));
+    const created = done.size === 0;
+    const applied: string[] = [];
+    for (const migration of [...own, ...app]) {
+      const key = `${migration.scope}/${migration.name}`;
+      const before = done.get(key);
+      if (before === undefined) {
+        await apply(client, migration);
+        applied.push(key);
+      } else if (before !== migration.checksum) {
+        throw new Fault("migration_failed", {
+          detail: `${key} was changed after it had been applied.`,
+          remedy: "Restore the file, and put the change into a new migration.",
+        });
+      }
+    }
+    if (created) {
+      await client.query("INSERT INTO bulkhead.deployment (mode) VALUES ($1)", [options.mode]);
+    }
+    return { applied, created };
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** File names of this version's own migrations, in order. */
+export async function ownMigrationNames(): Promise<readonly string[]> {
+  return (await readMigrations("bulkhead", OWN)).map((migration) => migration.name);
+}
+
+async function readMigrations(scope: Migration["scope"], directory: URL): Promise<Migration[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (cause) {
+    throw new Fault("migration_failed", { detail: `The directory ${fileURLToPath(directory)} cannot be read.`, cause });
+  }
+  const files = names.filter((name) => name.endsWith(".sql")).sort();
+  const numbers = new Set<string>();
+  return Promise.all(
+    files.map(async (name) => {
+      const number = NAME.exec(name)?.[1];
+      if (number === undefined || numbers.has(number)) {
+        throw new Fault("migration_failed", {
+          detail: `${name}: migrations are named 0001_name.sql, each number once.`,
+          remedy: "Rename the file.",
+        });
+      }
+      numbers.add(number);
+      const text = await readFile(new URL(name, directory), "utf8");
+      return { scope, name, text, checksum: createHash("sha256").update(text).digest("hex") };
+    }),
+  );
+}
+
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  try {
+    await client.query("BEGIN");
+    if (migration.scope === "app") {
+      const claim = randomBytes(32).toString("hex");
+      await client.query(
+        "INSERT INTO bulkhead.tenant_claims (claim_hash, tenant_id, issued_by, expires_at) VALUES (sha256(convert_to($1, 'UTF8')), $2, 'migrate', now() + interval '1 day')",
+        [claim, MIGRATION_TENANT],
+      );
+      await client.query(`SET LOCAL bulkhead.claim = '${claim}'`);
+      await client.query("SET LOCAL search_path = app, public, pg_temp");
+      await client.query("SET LOCAL ROLE bulkhead_owner");
+    }
+    await client.query(migration.text);
+    await client.query("RESET ROLE");
+    await client.query("SET LOCAL search_path = pg_catalog, pg_temp");
+    if (migration.scope === "app") {
+      await client.query("DELETE FROM bulkhead.tenant_claims WHERE tenant_id = $1", [MIGRATION_TENANT]);
+    }
+    await client.query("INSERT INTO public.bulkhead_migrations (scope, name, checksum) VALUES ($1, $2, $3)", [
+      migration.scope,
+      migration.name,
+      migration.checksum,
+    ]);
+    await client.query("COMMIT");
+  } catch (cause) {
+    await client.query("ROLLBACK").catch(() => {});
+    throw new Fault("migration_failed", { detail: `${migration.scope}/${migration.name}: ${message(cause)}`, cause });
+  }
+}
+
+/** Makes the roles, or brings them back to what they must be. Roles belong to the whole cluster, not to one database. */
+async function ensureRoles(client: pg.Client, admin: ConnectionSettings): Promise<void> {
+  const login: DoorRole[] = ["bulkhead_system", "bulkhead_tenant"];
+  await createRole(client, "bulkhead_owner", "NOLOGIN");
+  for (const role of login) await createRole(client, role, "LOGIN");
+  for (const role of login) {
+    await client.query(`ALTER ROLE ${role} PASSWORD ${client.escapeLiteral(rolePassword(admin, role))}`);
+  }
+  await client.query("GRANT bulkhead_owner TO CURRENT_USER");
+}
+
+async function createRole(client: pg.Client, role: string, login: "LOGIN" | "NOLOGIN"): Promise<void> {
+  const { rowCount } = await client.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", [role]);
+  if (rowCount === 0) {
+    try {
+      await client.query(`CREATE ROLE ${role} ${login} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS`);
+    } catch (error) {
+      // Another database's migrator in the same cluster was faster: 42710 duplicate_object, 23505 in the catalog.
+      const code = (error as { code?: string }).code;
+      if (code !== "42710" && code !== "23505") throw error;
+    }
+  }
+}
+
+function message(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,100 @@
+import { compactVerify } from "jose";
+import type { Clock } from "../core/clock.ts";
+import type { IssuerId } from "../core/ids.ts";
+import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
+import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
+import type { KeySets } from "./key-sets.ts";
+import { checkClaims, checkHeader, type SignatureHeader } from "./token-claims.ts";
+import { readTokenParts } from "./token-parts.ts";
+import type { TenantSource, VerifiedToken } from "./verified-token.ts";
+import { createVerifiedTokenCache, tokenDigest } from "./verified-token-cache.ts";
+
+export interface VerifyOptions {
+  /** The resource identifier of the URL, from configuration; the token's audience must be exactly this. */
+  readonly resource: string;
+  /** The issuers allowed at this URL, each `issuer` at most once. */
+  readonly candidates: readonly TrustedIssuer[];
+  /**
+   * Default `issuer`: the tenant claim must equal the registration's `tenantValue`. With `claim`, for the shared URL,
+   * only brokers count, `tenantValue` is not looked at, and the caller maps (issuer id, `tenantClaim`) to a tenant.
+   */
+  readonly tenantOf?: TenantSource;
+}
+
+/** Verifies access tokens (RFC 9068, RFC 8725). */
+export interface TokenVerifier {
+  /**
+   * Answers at once for a token that it has verified before.
+   *
+   * @returns a refusal `token_invalid`, whose cause names the broken rule and never the token, or `keys_unavailable`.
+   */
+  verify(token: string, options: VerifyOptions): VerifiedToken | Refusal | Promise<VerifiedToken | Refusal>;
+  /** Forgets all verified tokens and keys of a registration, for example because it was removed or its keys revoked. */
+  forget(issuer: IssuerId): void;
+}
+
+/** @param cacheSize most verified tokens remembered. */
+export function createTokenVerifier(parts: {
+  readonly clock: Clock;
+  readonly keySets: KeySets;
+  readonly cacheSize: number;
+}): TokenVerifier {
+  const { clock, keySets } = parts;
+  const cache = createVerifiedTokenCache(parts.cacheSize);
+  /** Counts calls of `forget`: a verification that began before one must not be remembered after it. */
+  let forgotten = 0;
+
+  async function finish(
+    token: string,
+    header: SignatureHeader,
+    verified: VerifiedToken,
+    remember: () => void,
+  ): Promise<VerifiedToken | Refusal> {
+    const began = forgotten;
+    const key = await keySets.find(verified.issuer, header);
+    if (isRefusal(key)) return key;
+    try {
+      await compactVerify(token, key, { algorithms: [header.alg] });
+    } catch {
+      return invalid("the signature does not match");
+    }
+    if (began === forgotten) remember();
+    return verified;
+  }
+
+  return {
+    verify(token, { resource, candidates, tenantOf = "issuer" }) {
+      const nowMs = clock.now();
+      const digest = tokenDigest(token);
+      const known = cache.get(digest, { resource, tenantOf, candidates, nowMs });
+      if (known !== undefined) return known;
+
+      const read = readTokenParts(token);
+      if (typeof read === "string") return invalid(read);
+      // The unverified `iss` does no more than pick one of the allowed issuers; a stranger causes no network traffic.
+      const iss = Object.hasOwn(read.payload, "iss") ? read.payload.iss : undefined;
+      const issuer = candidates.find(
+        (candidate) => candidate.issuer === iss && (tenantOf === "issuer" || candidate.broker),
+      );
+      if (issuer === undefined) return invalid("iss is not an issuer allowed here");
+      const header = checkHeader(read, issuer);
+      if (typeof header === "string") return invalid(header);
+      const audience = issuer.audience ?? resource;
+      const claims = checkClaims(read.payload, { issuer, audience, tenantOf, nowMs });
+      if (typeof claims === "string") return invalid(claims);
+      const verified: VerifiedToken = Object.freeze({ kind: "verified", ...claims });
+      return finish(token, header, verified, () =>
+        cache.put(digest, verified, { resource, tenantOf, nowMs }),
+      );
+    },
+    forget(issuer) {
+      forgotten++;
+      cache.forget(issuer);
+      keySets.forget(issuer);
+    },
+  };
+}
+
+function invalid(cause: string): Refusal {
+  return refuse("token_invalid", { cause });
+}

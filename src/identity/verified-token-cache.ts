@@ -1,0 +1,87 @@
+import { hash } from "node:crypto";
+import type { IssuerId } from "../core/ids.ts";
+import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
+import { CLOCK_SKEW_SECONDS } from "./token-claims.ts";
+import type { TenantSource, VerifiedToken } from "./verified-token.ts";
+
+/** What a token was verified for. It counts again only for exactly the same. */
+export interface VerifiedFor {
+  readonly resource: string;
+  readonly tenantOf: TenantSource;
+}
+
+/** Verified tokens by the hash of the token: least recently used first out. */
+export interface VerifiedTokenCache {
+  /**
+   * The token's earlier verification, where it was for the same resource, one of the candidates is the issuer's very
+   * registration as it was then, and the token has not expired.
+   */
+  get(
+    digest: string,
+    use: VerifiedFor & { candidates: readonly TrustedIssuer[]; nowMs: number },
+  ): VerifiedToken | undefined;
+  put(digest: string, token: VerifiedToken, use: VerifiedFor & { nowMs: number }): void;
+  /** Drops every token of an issuer's registration. */
+  forget(issuer: IssuerId): void;
+}
+
+interface Entry extends VerifiedFor {
+  readonly token: VerifiedToken;
+  /** Time of verification: a clock set back before it makes the entry unusable. */
+  readonly verifiedAt: number;
+}
+
+/** The key under which a token is remembered: a dump of memory or a log of keys gives no token away. */
+export function tokenDigest(token: string): string {
+  return hash("sha256", token, "base64");
+}
+
+/** @param size most tokens remembered; 0 remembers none. */
+export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
+  const entries = new Map<string, Entry>();
+  return {
+    get(digest, use) {
+      const entry = entries.get(digest);
+      if (entry === undefined || entry.resource !== use.resource || entry.tenantOf !== use.tenantOf)
+        return undefined;
+      const { token } = entry;
+      if (use.nowMs >= token.expiresAt || use.nowMs < entry.verifiedAt - CLOCK_SKEW_SECONDS * 1000) {
+        entries.delete(digest);
+        return undefined;
+      }
+      if (!use.candidates.some((candidate) => isSameRegistration(candidate, token.issuer))) return undefined;
+      entries.delete(digest);
+      entries.set(digest, entry);
+      return token;
+    },
+    put(digest, token, use) {
+      if (size === 0 || use.nowMs >= token.expiresAt) return;
+      entries.delete(digest);
+      entries.set(digest, { token, resource: use.resource, tenantOf: use.tenantOf, verifiedAt: use.nowMs });
+      if (entries.size > size) {
+        const oldest = entries.keys().next();
+        if (!oldest.done) entries.delete(oldest.value);
+      }
+    },
+    forget(issuer) {
+      for (const [digest, entry] of entries) if (entry.token.issuer.id === issuer) entries.delete(digest);
+    },
+  };
+}
+
+/** A registration that was changed in any respect is another one: its tokens are verified anew. */
+function isSameRegistration(a: TrustedIssuer, b: TrustedIssuer): boolean {
+  return (
+    a === b ||
+    (a.id === b.id &&
+      a.issuer === b.issuer &&
+      a.jwksUri === b.jwksUri &&
+      a.broker === b.broker &&
+      a.audience === b.audience &&
+      a.tenantClaim === b.tenantClaim &&
+      a.tenantValue === b.tenantValue &&
+      a.tokenType === b.tokenType &&
+      a.algorithms.length === b.algorithms.length &&
+      a.algorithms.every((algorithm, i) => algorithm === b.algorithms[i]))
+  );
+}

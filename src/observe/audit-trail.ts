@@ -1,0 +1,149 @@
+import { type AuditFacts, type AuditRow, CHAIN_START, type ChainHead, sealAuditRow } from "../core/audit-row.ts";
+import type { EventSink } from "../core/event.ts";
+import { Fault } from "../core/fault.ts";
+import type { InstanceId, OperationId } from "../core/ids.ts";
+
+/** Where audit rows are kept. */
+export interface AuditStore {
+  /** Commits all rows or none. */
+  append(rows: readonly AuditRow[]): Promise<void>;
+  /** Ends of the chains of `runId` for these tenants, as the database has them. */
+  heads(runId: InstanceId, tenants: readonly string[]): Promise<ReadonlyMap<string, ChainHead>>;
+  /** Which of these operations already have an outcome. */
+  withOutcome(operations: readonly OperationId[]): Promise<ReadonlySet<OperationId>>;
+}
+
+export interface AuditTrail {
+  /** Resolves once the row is committed. Rejects with Fault `audit_unavailable` when it is not. */
+  commit(facts: AuditFacts): Promise<void>;
+  /** Takes the row along with the next batch; nobody waits. */
+  record(facts: AuditFacts): void;
+  /** Writes what is held, then takes no more. */
+  close(): Promise<void>;
+}
+
+interface Held {
+  readonly facts: AuditFacts;
+  readonly resolve?: () => void;
+  readonly reject?: (error: unknown) => void;
+}
+
+/** Rows in one statement. */
+const MAX_BATCH = 500;
+/** Rows that nobody waits for, held while the database does not answer. Beyond it the newest are dropped, and said so. */
+const MAX_HELD = 50_000;
+/** How long a row that nobody waits for may stay in memory, in milliseconds: what a killed process can lose of them. */
+const LINGER_MS = 50;
+
+/**
+ * Writes audit rows in groups: while one group is being committed the next one gathers, so that many callers share one
+ * commit. Rows of a tenant form one chain for this run.
+ */
+export function createAuditTrail(options: {
+  readonly store: AuditStore;
+  readonly runId: InstanceId;
+  readonly emit: EventSink;
+  readonly now: () => number;
+}): AuditTrail {
+  const { store, runId, emit, now } = options;
+  const heads = new Map<string, ChainHead>();
+  let queue: Held[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  let writing: Promise<void> | null = null;
+  // After a failed commit it is not known what the database has: heads and outcomes are read again before the next.
+  let doubtful = false;
+  let dropped = 0;
+
+  const write = async (batch: readonly Held[]): Promise<void> => {
+    let rows = batch;
+    if (doubtful) {
+      const known = await store.withOutcome(
+        batch.flatMap(({ facts }) => (facts.kind === "outcome" && facts.operationId !== null ? [facts.operationId] : [])),
+      );
+      rows = batch.filter(({ facts }) => facts.kind !== "outcome" || facts.operationId === null || !known.has(facts.operationId));
+      const read = await store.heads(runId, [...new Set(rows.map(({ facts }) => facts.tenantId))]);
+      heads.clear();
+      for (const [tenant, head] of read) heads.set(tenant, head);
+    }
+    const next = new Map<string, ChainHead>();
+    const sealed = rows.map(({ facts }) => {
+      const row = sealAuditRow(facts, runId, next.get(facts.tenantId) ?? heads.get(facts.tenantId) ?? CHAIN_START);
+      next.set(facts.tenantId, row);
+      return row;
+    });
+    if (sealed.length > 0) await store.append(sealed);
+    for (const [tenant, row] of next) heads.set(tenant, { seq: row.seq, hash: row.hash });
+    doubtful = false;
+  };
+
+  const drain = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const batch = queue.slice(0, MAX_BATCH);
+      queue = queue.slice(MAX_BATCH);
+      try {
+        await write(batch);
+        for (const held of batch) held.resolve?.();
+      } catch (cause) {
+        // Other tenants' chains may be in the batch: all are read again.
+        doubtful = true;
+        const waiting = batch.filter((held) => held.reject !== undefined);
+        for (const held of waiting) held.reject?.(new Fault("audit_unavailable", { cause }));
+        keep(batch.filter((held) => held.reject === undefined));
+        emit({ type: "fault", at: now(), level: "error", where: "audit", message: "Audit rows could not be written.", cause });
+        if (waiting.length === 0) return;
+      }
+    }
+  };
+
+  /** Puts rows that nobody waits for back in front. */
+  const keep = (rows: readonly Held[]): void => {
+    const room = Math.max(0, MAX_HELD - queue.length);
+    dropped += Math.max(0, rows.length - room);
+    queue = [...rows.slice(0, room), ...queue];
+    if (dropped > 0) {
+      emit({ type: "fault", at: now(), level: "error", where: "audit", message: `${dropped} audit rows of read-only operations were lost.` });
+      dropped = 0;
+    }
+  };
+
+  const start = (): void => {
+    if (timer !== null) {
+      clearTimeout(timer);
+      timer = null;
+    }
+    if (writing !== null) return;
+    writing = drain().finally(() => {
+      writing = null;
+      if (queue.length > 0) schedule(doubtful ? 1_000 : 0);
+    });
+  };
+
+  const schedule = (delay: number): void => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      start();
+    }, delay);
+  };
+
+  return {
+    commit: (facts) =>
+      new Promise((resolve, reject) => {
+        queue.push({ facts, resolve, reject });
+        start();
+      }),
+    record(facts) {
+      if (queue.length >= MAX_HELD) dropped++;
+      else queue.push({ facts });
+      if (queue.length >= MAX_BATCH) start();
+      else schedule(LINGER_MS);
+    },
+    async close() {
+      if (writing !== null) await writing;
+      if (queue.length > 0) {
+        start();
+        await writing;
+      }
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import type { AuditFacts } from "../core/audit-row.ts";
+import type { BulkheadEvent, EventSink, RefusalEvent } from "../core/event.ts";
+
+/** Sums up refusals, so that a flood of them is a few rows and lines, not one each. */
+export interface RefusalSummary {
+  consume(event: BulkheadEvent): void;
+  /** Reports what was summed up since the last time. */
+  report(): void;
+}
+
+/** Different sums held between two reports; more than that are summed up as one. */
+const MAX_SUMS = 2_000;
+
+interface Sum {
+  readonly first: RefusalEvent;
+  last: number;
+  count: number;
+}
+
+export function createRefusalSummary(options: {
+  /** Takes an audit row for the refusals of a known tenant. */
+  readonly record: (facts: AuditFacts) => void;
+  readonly emit: EventSink;
+}): RefusalSummary {
+  let sums = new Map<string, Sum>();
+  return {
+    consume(event) {
+      if (event.type !== "refusal") return;
+      const exact = `${event.tenantId ?? ""} ${event.stage} ${event.code}`;
+      const key = sums.has(exact) || sums.size < MAX_SUMS ? exact : "rest";
+      const sum = sums.get(key);
+      if (sum === undefined) sums.set(key, { first: event, last: event.at, count: 1 });
+      else {
+        sum.count++;
+        sum.last = event.at;
+      }
+    },
+    report() {
+      const batch = sums;
+      sums = new Map();
+      for (const [key, { first, last, count }] of batch) {
+        const code = key === "rest" ? "several" : first.code;
+        options.emit({ type: "refusal_summary", at: last, since: first.at, tenantId: first.tenantId, stage: first.stage, code, count });
+        if (first.tenantId === null || key === "rest") continue;
+        options.record({
+          tenantId: first.tenantId,
+          kind: "refusals",
+          operationId: null,
+          at: last,
+          actor: null,
+          action: first.stage,
+          target: null,
+          outcome: "refused",
+          code,
+          durationMs: null,
+          details: { count, since: new Date(first.at).toISOString() },
+        });
+      }
+    },
+  };
+}

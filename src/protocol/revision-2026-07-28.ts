@@ -1,0 +1,136 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { ParameterHeader } from "../catalog/parameter-headers.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
+import { type ClientMessage, isObject, type JsonObject, member, type RequestId } from "./json-rpc.ts";
+
+/** The revision's name on the wire. */
+export const REVISION = "2026-07-28";
+/** Every revision that this server speaks, newest first. */
+export const SUPPORTED_VERSIONS: readonly string[] = Object.freeze([REVISION]);
+
+const META_VERSION = "io.modelcontextprotocol/protocolVersion";
+const META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
+
+/** The methods of this revision that this server answers. */
+const METHODS = [
+  "server/discover",
+  "tools/list",
+  "tools/call",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+  "prompts/list",
+  "prompts/get",
+] as const;
+export type Method = (typeof METHODS)[number];
+const KNOWN: ReadonlySet<string> = new Set(METHODS);
+
+/** Methods whose `Mcp-Name` header mirrors a parameter ("Standard Request Headers"). */
+const NAMED: ReadonlyMap<Method, "name" | "uri"> = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"],
+]);
+
+/** A request that passed the rules of the revision's envelope and headers. */
+export interface ModernRequest {
+  readonly id: RequestId;
+  readonly method: Method;
+  readonly params: JsonObject;
+  /** `params.name` or `params.uri` of the methods that have one, equal to the header. */
+  readonly name: string | null;
+}
+
+/**
+ * Checks a request against its envelope and headers (basic, "_meta"; Streamable HTTP, "Server Validation"). Pure.
+ * A request of an earlier generation (`initialize`, or no `_meta`) is refused in the words by which its client finds out.
+ */
+export function checkRequest(message: ClientMessage & { readonly id: RequestId }, headers: IncomingHttpHeaders): ModernRequest | Refusal {
+  const meta = member(message.params, "_meta");
+  const version = isObject(meta) ? member(meta, META_VERSION) : undefined;
+  const header = headers["mcp-protocol-version"];
+  if (version === undefined && message.method === "initialize") {
+    const asked = member(message.params, "protocolVersion");
+    return refuse("version_unsupported", {
+      detail: "This server has no handshake.",
+      data: { supported: SUPPORTED_VERSIONS, requested: typeof asked === "string" ? asked.slice(0, 64) : "" },
+    });
+  }
+  if (message.params === undefined || !isObject(meta) || typeof version !== "string") return refuse("envelope_invalid");
+  if (header === undefined) return refuse("header_mismatch", { detail: "MCP-Protocol-Version is missing." });
+  if (typeof header !== "string" || header.trim() !== version) {
+    return refuse("header_mismatch", { detail: "MCP-Protocol-Version differs from _meta." });
+  }
+  if (!SUPPORTED_VERSIONS.includes(version)) {
+    return refuse("version_unsupported", { data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) } });
+  }
+  if (!isObject(member(meta, META_CAPABILITIES))) return refuse("envelope_invalid");
+  const method = headers["mcp-method"];
+  if (typeof method !== "string" || method.trim() !== message.method) {
+    return refuse("header_mismatch", { detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.` });
+  }
+  if (!isKnown(message.method)) return refuse("method_unknown");
+
+  const mirrored = NAMED.get(message.method);
+  if (mirrored === undefined) return { id: message.id, method: message.method, params: message.params, name: null };
+  const name = member(message.params, mirrored);
+  if (typeof name !== "string") return refuse("params_invalid", { detail: `params.${mirrored} must be a text.` });
+  const named = headers["mcp-name"];
+  if (typeof named !== "string") return refuse("header_mismatch", { detail: "Mcp-Name is missing." });
+  if (decodeHeaderValue(named) !== name) return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
+  return { id: message.id, method: message.method, params: message.params, name };
+}
+
+/** Checks the `Mcp-Param-*` headers of a call against its arguments ("Server Behavior for Custom Headers"). */
+export function checkParameterHeaders(
+  declared: readonly ParameterHeader[],
+  args: JsonObject,
+  headers: IncomingHttpHeaders,
+): Refusal | null {
+  for (const { header, path, type } of declared) {
+    const value = valueAt(args, path);
+    const sent = headers[header];
+    if (value === undefined || value === null) {
+      if (sent !== undefined) return refuse("header_mismatch", { detail: `${header} stands for an argument that is not there.` });
+      continue;
+    }
+    if (typeof sent !== "string") return refuse("header_mismatch", { detail: `${header} is missing.` });
+    const decoded = decodeHeaderValue(sent);
+    const equal =
+      type === "integer" && typeof value === "number"
+        ? decoded !== null && /^-?\d+(\.0+)?$/.test(decoded) && Number(decoded) === value
+        : decoded === String(value);
+    if (!equal) return refuse("header_mismatch", { detail: `${header} differs from the body.` });
+  }
+  return null;
+}
+
+/** A header's value: white space around it trimmed, `=?base64?…?=` decoded. Null where it cannot be decoded. */
+export function decodeHeaderValue(value: string): string | null {
+  const trimmed = value.replace(/^[ \t]+|[ \t]+$/g, "");
+  if (!trimmed.startsWith("=?base64?") || !trimmed.endsWith("?=") || trimmed.length < 11) {
+    return /^[\x20-\x7e\t]*$/.test(trimmed) ? trimmed : null;
+  }
+  const encoded = trimmed.slice(9, -2);
+  const bytes = Buffer.from(encoded, "base64");
+  // Buffer skips what is not base64; what was skipped shows when it is encoded again.
+  if (bytes.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, "")) return null;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+function isKnown(method: string): method is Method {
+  return KNOWN.has(method);
+}
+
+function valueAt(args: JsonObject, path: readonly string[]): unknown {
+  let value: unknown = args;
+  for (const step of path) {
+    if (!isObject(value)) return undefined;
+    value = member(value, step);
+  }
+  return value;
+}

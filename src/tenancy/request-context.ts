@@ -1,0 +1,89 @@
+import type { EventSink } from "../core/event.ts";
+import type { OperationId } from "../core/ids.ts";
+import type { Principal } from "./principal.ts";
+import type { Tenant, TenantContext, TenantLog, TenantSql, TenantStore } from "./tenant-context.ts";
+import type { TenantSnapshot } from "./tenant-snapshot.ts";
+
+/** What a handler's `ctx.audit` may add. */
+export type AuditNotes = Readonly<Record<string, string | number | boolean | null>>;
+
+/** What a context needs besides who and where: opened only when the handler asks for it. */
+export interface ContextPorts {
+  readonly openSql: (signal: AbortSignal) => TenantSql;
+  readonly openStore: (sql: TenantSql) => TenantStore;
+  readonly emit: EventSink;
+  readonly now: () => number;
+}
+
+const MAX_NOTES = 20;
+const MAX_NOTE = 200;
+/** Longest text of a handler's log line. */
+const MAX_MESSAGE = 8_192;
+
+/** The context of one operation of one caller. Made for it, and never used for another. */
+export class RequestContext implements TenantContext {
+  readonly tenant: Tenant;
+  readonly principal: Principal;
+  readonly operationId: OperationId;
+  readonly signal: AbortSignal;
+  readonly #ports: ContextPorts;
+  #sql: TenantSql | undefined;
+  #store: TenantStore | undefined;
+  #notes: Record<string, string | number | boolean | null> | null = null;
+
+  constructor(of: {
+    readonly snapshot: TenantSnapshot;
+    readonly principal: Principal;
+    readonly operationId: OperationId;
+    readonly signal: AbortSignal;
+    readonly ports: ContextPorts;
+  }) {
+    // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
+    const { id, slug, name, plan, limits, settings } = of.snapshot;
+    this.tenant = Object.freeze({ id, slug, name, plan, limits, settings });
+    this.principal = of.principal;
+    this.operationId = of.operationId;
+    this.signal = of.signal;
+    this.#ports = of.ports;
+    Object.freeze(this);
+  }
+
+  get sql(): TenantSql {
+    this.#sql ??= this.#ports.openSql(this.signal);
+    return this.#sql;
+  }
+
+  get store(): TenantStore {
+    this.#store ??= this.#ports.openStore(this.sql);
+    return this.#store;
+  }
+
+  get log(): TenantLog {
+    const write =
+      (level: "debug" | "info" | "warn" | "error") =>
+      (message: string, fields: Readonly<Record<string, unknown>> | null = null): void =>
+        this.#ports.emit({
+          type: "tool_log",
+          at: this.#ports.now(),
+          tenantId: this.tenant.id,
+          operationId: this.operationId,
+          level,
+          message: String(message).slice(0, MAX_MESSAGE),
+          fields,
+        });
+    return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+  }
+
+  readonly audit = (notes: AuditNotes): void => {
+    this.#notes ??= {};
+    for (const [key, value] of Object.entries(notes)) {
+      if (Object.keys(this.#notes).length >= MAX_NOTES) return;
+      this.#notes[key.slice(0, MAX_NOTE)] = typeof value === "string" ? value.slice(0, MAX_NOTE) : value;
+    }
+  };
+
+  /** What the handler noted for the audit outcome. */
+  notes(): AuditNotes | null {
+    return this.#notes;
+  }
+}

@@ -1,0 +1,142 @@
+import type { Clock } from "../core/clock.ts";
+import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
+import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
+
+
+/** What of the configuration changed after a version. `everything`: a plan or a broker, so all snapshots are old. */
+export interface ConfigurationChanges {
+  readonly version: number;
+  readonly tenants: readonly TenantId[];
+  readonly everything: boolean;
+}
+
+/** Where configuration is kept: the data room's port. Each rejects when it cannot be read. */
+export interface ConfigurationSource {
+  snapshotOfSlug(slug: Slug): Promise<TenantSnapshot | null>;
+  snapshotOfClaim(issuer: IssuerId, claimValue: string): Promise<TenantSnapshot | null>;
+  brokers(): Promise<readonly TrustedIssuer[]>;
+  changesSince(version: number): Promise<ConfigurationChanges>;
+}
+
+/**
+ * The configuration as this instance knows it: snapshots, cached and replaced when their version is old. Look-ups are
+ * synchronous when cached, so that the request path does not wait.
+ */
+export interface TenantDirectory {
+  /** Null: no such tenant. */
+  bySlug(slug: Slug): TenantSnapshot | null | Promise<TenantSnapshot | null>;
+  /** The tenant that a broker's claim value stands for. */
+  byClaim(issuer: IssuerId, claimValue: string): TenantSnapshot | null | Promise<TenantSnapshot | null>;
+  brokers(): readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]>;
+  /** Reads the changes since the last refresh and drops what they made old. */
+  refresh(): Promise<void>;
+  /** False when the configuration could not be read for longer than the bound: nothing may be served then. */
+  isFresh(): boolean;
+  /** Version that this instance has seen. */
+  version(): number;
+  /** Told of every tenant whose configuration was seen to have changed; null: all of them. */
+  onChange(listener: (tenantId: TenantId | null, version: number) => void): void;
+}
+
+/** Look-ups held at once, each way. Misses are held as well, so that unknown slugs do not cost a query each. */
+const MAX_ENTRIES = 20_000;
+/** A miss is asked again after this long even without a change. */
+const MISS_MS = 1_000;
+
+type Entry = { readonly found: TenantSnapshot | null; readonly until: number } | Promise<TenantSnapshot | null>;
+
+export function createTenantDirectory(options: {
+  readonly source: ConfigurationSource;
+  readonly clock: Clock;
+  /** Longest time without a successful refresh, in milliseconds. */
+  readonly maxStaleMs: number;
+}): TenantDirectory {
+  const { source, clock, maxStaleMs } = options;
+  const bySlug = new Map<string, Entry>();
+  const byClaim = new Map<string, Entry>();
+  const listeners: ((tenantId: TenantId | null, version: number) => void)[] = [];
+  let brokers: readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]> | null = null;
+  let version = 0;
+  let refreshedAt = Number.NEGATIVE_INFINITY;
+  // Counts invalidations: a look-up that began before one must not be kept after it.
+  let generation = 0;
+
+  const lookUp = (cache: Map<string, Entry>, key: string, load: () => Promise<TenantSnapshot | null>) => {
+    const held = cache.get(key);
+    if (held instanceof Promise) return held;
+    if (held !== undefined && held.until > clock.monotonic()) return held.found;
+    const began = generation;
+    const pending = load();
+    cache.delete(key);
+    cache.set(key, pending);
+    if (cache.size > MAX_ENTRIES) {
+      const oldest = cache.keys().next().value;
+      if (oldest !== undefined) cache.delete(oldest);
+    }
+    pending.then(
+      (found) => {
+        if (cache.get(key) !== pending) return;
+        if (began !== generation) cache.delete(key);
+        else cache.set(key, { found, until: found === null ? clock.monotonic() + MISS_MS : Number.POSITIVE_INFINITY });
+      },
+      () => {
+        if (cache.get(key) === pending) cache.delete(key);
+      },
+    );
+    return pending;
+  };
+
+  const drop = (changes: ConfigurationChanges): void => {
+    generation++;
+    brokers = changes.everything || brokers instanceof Promise ? null : brokers;
+    const old = new Set<TenantId>(changes.tenants);
+    for (const cache of [bySlug, byClaim]) {
+      for (const [key, entry] of cache) {
+        if (entry instanceof Promise || changes.everything || entry.found === null || old.has(entry.found.id)) cache.delete(key);
+      }
+    }
+  };
+
+  let refreshing: Promise<void> | null = null;
+  const refresh = async (): Promise<void> => {
+    const changes = await source.changesSince(version);
+    refreshedAt = clock.monotonic();
+    if (changes.version === version) return;
+    const first = version === 0;
+    version = changes.version;
+    drop(first ? { ...changes, everything: true } : changes);
+    if (first) return;
+    if (changes.everything) for (const listener of listeners) listener(null, version);
+    else for (const tenant of changes.tenants) for (const listener of listeners) listener(tenant, version);
+  };
+
+  return {
+    bySlug: (slug) => lookUp(bySlug, slug, () => source.snapshotOfSlug(slug)),
+    byClaim: (issuer, value) => lookUp(byClaim, `${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
+    brokers() {
+      if (brokers !== null) return brokers;
+      const pending = source.brokers();
+      brokers = pending;
+      pending.then(
+        (found) => {
+          if (brokers === pending) brokers = found;
+        },
+        () => {
+          if (brokers === pending) brokers = null;
+        },
+      );
+      return pending;
+    },
+    refresh() {
+      // One at a time; who asks meanwhile waits for the next, since the one under way may have read too early.
+      const after = (refreshing ?? Promise.resolve()).catch(() => {}).then(refresh);
+      refreshing = after;
+      return after;
+    },
+    isFresh: () => clock.monotonic() - refreshedAt <= maxStaleMs,
+    version: () => version,
+    onChange(listener) {
+      listeners.push(listener);
+    },
+  };
+}
