@@ -24,6 +24,8 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 CREATE TABLE bulkhead.deployment (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   mode text NOT NULL CHECK (mode IN ('development', 'production')),
+  -- When `bulkhead dev` had first set it up to the end.
+  set_up_at timestamptz,
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -482,8 +484,6 @@ DO $$
 DECLARE
   routine record;
 BEGIN
-  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-  EXECUTE format('GRANT CONNECT ON DATABASE %I TO bulkhead_system, bulkhead_tenant', current_database());
   REVOKE CREATE ON SCHEMA public FROM PUBLIC;
   FOR routine IN SELECT p.oid::regprocedure AS signature FROM pg_catalog.pg_proc p
      WHERE p.pronamespace = 'pg_catalog'::regnamespace AND bulkhead.is_withheld_function(p.proname) LOOP

@@ -51,7 +51,6 @@ export async function startDevelopment(given: {
   readonly ids: IdSource;
   readonly clock: Clock;
   readonly emit: EventSink;
-  readonly created: boolean;
 }): Promise<Development> {
   const { catalog, base, resourceOf, clock } = given;
   const definition = catalog.server.development ?? defaultDevelopment(catalog.permissions);
@@ -69,7 +68,6 @@ export async function startDevelopment(given: {
       issuerOf: (slug) => developmentIssuerUrl(base, slug ?? BROKER),
       jwksUriOf: (issuer) => `${issuer}/jwks`,
       newSigningKey: async () => ({ ...(await generateSigningKey()) }),
-      created: given.created,
     },
   );
 

@@ -78,6 +78,11 @@ export interface BulkheadOptions {
   readonly instanceDeadAfterMs?: number;
   /** `development`: tokens without passwords; loopback only. Default `production`. */
   readonly mode?: "production" | "development";
+  /**
+   * Says that no other instance uses this database, so that what an earlier one left is taken up at once and not after
+   * `instanceDeadAfterMs`.
+   */
+  readonly soleInstance?: boolean;
   readonly clock?: Clock;
 }
 
@@ -203,7 +208,7 @@ async function start(
 
   // Data: the two doors.
   const admin = connectionSettings(options.databaseUrl);
-  const report = options.migrate === true ? await migrate(admin, { mode, app: options.server.migrations }) : null;
+  if (options.migrate === true) await migrate(admin, { mode, app: options.server.migrations });
   const system = createSystemDoor(doorSettings(admin, "bulkhead_system"), { connections: options.connections?.system ?? 5 });
   const closers: (() => Promise<void> | void)[] = [() => system.close()];
   const auditRepository = createAuditRepository(system);
@@ -231,11 +236,11 @@ async function start(
     // This run of this instance.
     const instances = createInstanceRepository(system);
     await instances.register({ id: instanceId, mode, version: VERSION });
-    if (mode === "development") await instances.stopAllOthers(instanceId);
+    if (options.soleInstance === true) await instances.stopAllOthers(instanceId);
 
     const development =
       mode === "development"
-        ? await startDevelopment({ catalog, base, resourceOf, system, door, ids, clock, emit, created: report?.created ?? false })
+        ? await startDevelopment({ catalog, base, resourceOf, system, door, ids, clock, emit })
         : null;
 
     // Tenancy: configuration, kept current.

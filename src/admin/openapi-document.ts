@@ -9,7 +9,7 @@ export function openApiDocument(app: OpenAPIHono<AdminEnv>): string {
   });
   app.openAPIRegistry.registerPath({
     method: "get",
-    path: "/admin/v1/openapi.json",
+    path: "/openapi.json",
     operationId: "openapi.get",
     summary: "This document; the only route that needs no token",
     tags: ["openapi"],

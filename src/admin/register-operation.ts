@@ -1,17 +1,15 @@
 import { createRoute, type OpenAPIHono, type RouteConfig, type z } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { type ErrorCode, errorRow } from "../core/error-table.ts";
 import { isRefusal } from "../core/refusal.ts";
 import { type AdminEnv, beginAct, OPERATOR } from "./act.ts";
 import type { AdminOperation, InputOf, OperationContext, RequestSchemas } from "./admin-operation.ts";
 import { answerProblem } from "./answer-problem.ts";
 import { inputErrors } from "./input-errors.ts";
+import { limitBody } from "./limit-body.ts";
 import { type InputError, inputInvalid, PROBLEM_TYPE } from "./problem.ts";
 import { ifMatchHeader } from "./schemas/if-match.ts";
 import { problemSchema } from "./schemas/problem.ts";
-
-const MAX_BODY_BYTES = 262_144;
 
 /** Refusals and faults that every operation may answer, and those of operations with a body. */
 const ALWAYS: readonly ErrorCode[] = [
@@ -114,11 +112,6 @@ function reportAct(
     });
   };
 }
-
-const limitBody: MiddlewareHandler<AdminEnv> = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: (c) => answerProblem(c as Context<AdminEnv>, "input_too_large"),
-});
 
 /** The change is made, whether or not the instances could be told: they find it by polling as well. */
 async function notify(afterChange: () => Promise<void>): Promise<void> {

@@ -19,6 +19,7 @@ export async function devChild(): Promise<void> {
       operatorToken: order.operatorToken,
       mode: "development",
       migrate: true,
+      soleInstance: true,
       log: logDestination(order.logFile),
       drainMs: 5_000,
     });

@@ -21,8 +21,6 @@ export interface DevelopmentToSetUp {
   readonly issuerOf: (slug: Slug | null) => string;
   readonly jwksUriOf: (issuer: string) => string;
   readonly newSigningKey: () => Promise<Readonly<Record<string, unknown>>>;
-  /** True where the database is new: plans are set as stated, not only added. */
-  readonly created: boolean;
 }
 
 /** An issuer of the development authorization server, with its private key. */
@@ -46,11 +44,14 @@ export async function setUpDevelopment(
 ): Promise<readonly DevelopmentIssuerRecord[]> {
   const { system, ids } = doors;
   await system.transaction("set up development", async (db) => {
+    // Plans are set as the module states them once; afterwards the operator may have changed them.
+    const { rows } = await db.query<{ isNew: boolean }>('SELECT set_up_at IS NULL AS "isNew" FROM bulkhead.deployment');
+    const isNew = rows[0]?.isNew === true;
     for (const [name, plan] of Object.entries(wanted.plans)) {
       await db.query(
         `INSERT INTO bulkhead.plans (name, limits, tool_sets) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, tool_sets = excluded.tool_sets WHERE $4`,
-        [name, JSON.stringify(plan.limits ?? {}), plan.toolSets ?? [], wanted.created],
+        [name, JSON.stringify(plan.limits ?? {}), plan.toolSets ?? [], isNew],
       );
     }
     for (const tenant of wanted.tenants) {
@@ -63,7 +64,11 @@ export async function setUpDevelopment(
     }
   });
   for (const tenant of wanted.tenants) await seed(doors, tenant);
-  return system.transaction("set up development", (db) => setUpIssuers(db, ids, wanted));
+  return system.transaction("set up development", async (db) => {
+    const issuers = await setUpIssuers(db, ids, wanted);
+    await db.query("UPDATE bulkhead.deployment SET set_up_at = coalesce(set_up_at, now())");
+    return issuers;
+  });
 }
 
 /** Fills a tenant once: what an interrupted attempt has left is removed first. */

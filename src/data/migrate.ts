@@ -50,6 +50,7 @@ export async function migrate(
   try {
     await client.query("SELECT pg_catalog.pg_advisory_lock($1)", [LOCK]);
     await ensureRoles(client, admin);
+    await ensureDatabaseRights(client);
     await client.query(`CREATE TABLE IF NOT EXISTS public.bulkhead_migrations (
       scope text NOT NULL, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),
       PRIMARY KEY (scope, name))`);
@@ -149,9 +150,32 @@ async function ensureRoles(client: pg.Client, admin: ConnectionSettings): Promis
   await createRole(client, "bulkhead_owner", "NOLOGIN");
   for (const role of login) await createRole(client, role, "LOGIN");
   for (const role of login) {
-    await client.query(`ALTER ROLE ${role} PASSWORD ${client.escapeLiteral(rolePassword(admin, role))}`);
+    const password = client.escapeLiteral(rolePassword(admin, role));
+    await inSharedCatalog(() => client.query(`ALTER ROLE ${role} PASSWORD ${password}`));
   }
-  await client.query("GRANT bulkhead_owner TO CURRENT_USER");
+  await inSharedCatalog(() => client.query("GRANT bulkhead_owner TO CURRENT_USER"));
+}
+
+/** Tries again while another database's migrator changes the same row: advisory locks hold within one database only. */
+async function inSharedCatalog(change: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await change();
+      return;
+    } catch (error) {
+      // "tuple concurrently updated" has no SQLSTATE of its own (XX000); 23505 is two first grants at once.
+      const raced = (error as { code?: string }).code === "23505" || /tuple concurrently/.test(message(error));
+      if (!raced || tries === 20) throw error;
+    }
+  }
+}
+
+/** Rights on the database itself, at every run: a dump, a restore and a template leave them behind. */
+async function ensureDatabaseRights(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>("SELECT current_database() AS name");
+  const name = client.escapeIdentifier(rows[0]?.name ?? "");
+  await client.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
+  await client.query(`GRANT CONNECT ON DATABASE ${name} TO bulkhead_system, bulkhead_tenant`);
 }
 
 async function createRole(client: pg.Client, role: string, login: "LOGIN" | "NOLOGIN"): Promise<void> {

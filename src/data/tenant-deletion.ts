@@ -61,7 +61,7 @@ async function erase(
   const brokers = await db.query("DELETE FROM bulkhead.broker_tenants WHERE tenant_id = $1", [id]);
   erased.set("bulkhead.broker_tenants", brokers.rowCount ?? 0);
   const keys = await db.query(
-    `DELETE FROM bulkhead.development_keys k USING bulkhead.issuers i WHERE i.tenant_id = $1 AND k.issuer = i.id`,
+    "DELETE FROM bulkhead.development_keys WHERE issuer_id IN (SELECT i.id FROM bulkhead.issuers i WHERE i.tenant_id = $1)",
     [id],
   );
   erased.set("bulkhead.development_keys", keys.rowCount ?? 0);

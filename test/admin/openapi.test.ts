@@ -1,3 +1,4 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ADMIN_OPERATIONS } from "../../src/admin/admin-operations.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
@@ -175,5 +176,32 @@ describe("the OpenAPI document", () => {
     expect(Object.keys(document.components.schemas.DeletionProof?.properties as Json).sort()).toEqual(
       Object.keys(proof.body).sort(),
     );
+  });
+
+  it("holds schemas that an independent validator agrees with", async () => {
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    ajv.addSchema(document, "doc");
+    const validates = (name: string, value: unknown): boolean => {
+      const validate = ajv.getSchema(`doc#/components/schemas/${name}`);
+      return validate?.(value) === true;
+    };
+    const body = {
+      slug: "validated",
+      name: "Ünïcödé & Co",
+      limits: { burst: null, storageMb: 0.5 },
+      roles: { r: ["a:b"] },
+    };
+    expect(validates("NewTenant", body)).toBe(true);
+    expect(validates("NewTenant", { ...body, slug: "No" })).toBe(false);
+    expect(validates("NewTenant", { ...body, name: "\0" })).toBe(false);
+    expect(validates("NewTenant", { ...body, id: "x" })).toBe(false);
+    expect(validates("TenantChange", {})).toBe(false);
+    expect(validates("Limits", { maxTools: 1.5 })).toBe(false);
+    expect(validates("Tenant", (await server.call("POST", "/tenants", { body })).body)).toBe(true);
+    expect(validates("TenantPage", (await server.call("GET", "/tenants")).body)).toBe(true);
+    expect(validates("PlanPage", (await server.call("GET", "/plans")).body)).toBe(true);
+    expect(validates("Problem", (await server.call("POST", "/tenants", { body: {} })).body)).toBe(true);
+    expect(validates("Problem", (await server.call("GET", "/tenants/nobody")).body)).toBe(true);
+    expect(validates("DeletionProof", (await server.call("DELETE", "/tenants/validated")).body)).toBe(true);
   });
 });

@@ -65,6 +65,24 @@ describe("a problem", () => {
     },
   );
 
+  it("says that the request cannot be read where its Host is malformed", async () => {
+    const server = await start();
+    const answer = await new Promise<{ status: number | undefined; type: string | undefined }>(
+      (resolve, reject) => {
+        const headers = { authorization: `Bearer ${OPERATOR_TOKEN}`, host: "not a host" };
+        const sending = request({ port: server.port, host: "127.0.0.1", path: "/admin/v1/plans", headers });
+        sending.on("error", reject);
+        sending.on("response", (received) => {
+          received.resume();
+          resolve({ status: received.statusCode, type: received.headers["content-type"] });
+        });
+        sending.end();
+      },
+    );
+    expect(answer).toEqual({ status: 400, type: "application/problem+json" });
+    expect(server.events).toMatchObject([{ type: "refusal", stage: "http", code: "input_invalid" }]);
+  });
+
   it("says what went wrong inside to the log alone", async () => {
     const cause = new Error("secret of the database");
     const server = await start((administration) => ({

@@ -1,7 +1,10 @@
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/core/clock.ts";
+import { createIdSource, type TenantId } from "../../src/core/ids.ts";
 import { connectionSettings, doorSettings } from "../../src/data/connection-settings.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
+import { createTenantClaims } from "../../src/data/tenant-claims.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { type AdminServer, startAdminServer } from "./admin-server.ts";
 
@@ -66,7 +69,7 @@ const fill = (id: string, number: string) =>
       "INSERT INTO bulkhead.issuers (id, tenant_id, issuer, jwks_uri, development) VALUES ($1, $2, $3, 'https://x/jwks', true)",
       [`iss_${number.padStart(26, "0")}`, id, `https://${number}.example`],
     );
-    await db.query("INSERT INTO bulkhead.development_keys (issuer, private_jwk) VALUES ($1, '{}')", [
+    await db.query("INSERT INTO bulkhead.development_keys (issuer_id, private_jwk) VALUES ($1, '{}')", [
       `iss_${number.padStart(26, "0")}`,
     ]);
     await db.query(
@@ -220,6 +223,32 @@ describe("deleting a tenant", () => {
       expect(await traces(id)).toEqual(["bulkhead.configuration_changes", "bulkhead.retired_slugs"]);
     } finally {
       await tenant.end();
+    }
+  });
+
+  it("leaves no claim that an instance asks for while the deletion runs", async () => {
+    const id = await create("claimed");
+    const claims = createTenantClaims({
+      system: database.system,
+      clock: systemClock,
+      instanceId: createIdSource(systemClock.now).instance(),
+    });
+    const deleting = new pg.Client(connectionSettings(database.adminUrl));
+    await deleting.connect();
+    try {
+      await deleting.query("BEGIN");
+      await deleting.query("DELETE FROM bulkhead.tenants WHERE id = $1", [id]);
+      const claiming = claims.claimFor(id as TenantId);
+      const done = Promise.resolve(claiming).then(() => true);
+      await until(async () => {
+        const waiting = await admin.query("SELECT 1 FROM pg_locks WHERE NOT granted");
+        return waiting.rows.length > 0 || (await Promise.race([done, false]));
+      });
+      await deleting.query("COMMIT");
+      await done;
+      expect(await traces(id)).toEqual(["bulkhead.configuration_changes"]);
+    } finally {
+      await deleting.end();
     }
   });
 

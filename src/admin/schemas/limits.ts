@@ -32,15 +32,9 @@ export const partialLimits = z
     burst: count(
       "Operations that may come at once; null: as many as rateWindowSeconds of the sustained rate.",
     ),
-    rateWindowSeconds: z
-      .number()
-      .positive()
-      .max(2_678_400)
-      .nullable()
-      .optional()
-      .openapi({
-        description: "Seconds over which the sustained rate may be used at once where burst is null.",
-      }),
+    rateWindowSeconds: z.number().positive().max(2_678_400).nullable().optional().openapi({
+      description: "Seconds over which the sustained rate may be used at once where burst is null.",
+    }),
     maxConcurrency: count("Operations in flight."),
     callsPerMonth: count("Operations per calendar month."),
     maxTools: count("Tools that the tenant sees."),

@@ -53,7 +53,8 @@ export const displayName = z
   .min(1)
   .max(200)
   .regex(/^(?=.*\S)[^\p{Cc}\p{Cs}]+$/u, "Must have a visible character and no control characters")
-  .openapi({ example: "Acme Corporation" });
+  // Said again: the generator would write the expression's flag into the pattern.
+  .openapi({ pattern: "^(?=.*\\S)[^\\p{Cc}\\p{Cs}]+$", example: "Acme Corporation" });
 
 /** Name of a tool set or a role. */
 export const label = z

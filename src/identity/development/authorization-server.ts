@@ -147,10 +147,10 @@ export function createDevelopmentAuthorizationServer(
   };
 }
 
-const ISSUER_PATH = /^(\/issuers\/[a-z0-9-]+)((?:\/[^?]*)?)$/;
+const ISSUER_PATH = /^(\/issuers\/[a-z0-9_-]+)((?:\/[^?]*)?)$/;
 /** RFC 8414 section 3.1 puts the well-known part before the issuer's path; OpenID discovery also after it. */
 const WELL_KNOWN_FIRST =
-  /^(\/\.well-known\/(?:oauth-authorization-server|openid-configuration))(\/issuers\/[a-z0-9-]+)$/;
+  /^(\/\.well-known\/(?:oauth-authorization-server|openid-configuration))(\/issuers\/[a-z0-9_-]+)$/;
 
 /** Splits an address into the issuer's path and what the issuer's own server is to see. */
 function route(url: string): { issuerPath: string; rest: string } | null {

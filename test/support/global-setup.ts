@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { connectionSettings } from "../../src/data/connection-settings.ts";
+import { startEmbeddedPostgres } from "../../src/data/embedded/embedded-postgres.ts";
+import { ensureDatabase } from "../../src/data/ensure-database.ts";
+import { migrate } from "../../src/data/migrate.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** URL of the cluster of this test run, as its superuser. */
+    readonly clusterUrl: string;
+  }
+}
+
+/** Databases to clone: Bulkhead alone, and with the help desk's tables. */
+export const TEMPLATES = { plain: "template_plain", helpdesk: "template_helpdesk" } as const;
+
+/** One PostgreSQL for the whole run, in a directory of its own that goes with it. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = await mkdtemp(join(tmpdir(), "bulkhead-test-"));
+  const postgres = await startEmbeddedPostgres({ dataDir, durable: false });
+  for (const [kind, name] of Object.entries(TEMPLATES)) {
+    await ensureDatabase(postgres.adminUrl, name);
+    await migrate(connectionSettings(postgres.urlOf(name)), {
+      mode: "development",
+      app: kind === "helpdesk" ? new URL("../../examples/helpdesk/migrations/", import.meta.url) : undefined,
+    });
+  }
+  project.provide("clusterUrl", postgres.adminUrl);
+  return async () => {
+    await postgres.stop({ remove: true });
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}
