@@ -35,7 +35,12 @@ export interface DevelopmentTenantAccess {
   readonly token: string;
   /** From the broker issuer, for the shared URL, as the first user. */
   readonly sharedToken: string;
-  readonly users: readonly { readonly subject: string; readonly name: string; readonly permissions: readonly string[]; readonly token: string }[];
+  readonly users: readonly {
+    readonly subject: string;
+    readonly name: string;
+    readonly permissions: readonly string[];
+    readonly token: string;
+  }[];
 }
 
 const TOKEN_SECONDS = 3_600;
@@ -71,24 +76,39 @@ export async function startDevelopment(given: {
     },
   );
 
-  const all = issuers.flatMap(({ slug, tenantId }) => (slug === null || tenantId === null ? [] : [{ slug, id: tenantId }]));
+  const all = issuers.flatMap(({ slug, tenantId }) =>
+    slug === null || tenantId === null ? [] : [{ slug, id: tenantId }],
+  );
   const usersOf = (slug: Slug): DemonstrationTenant["users"] =>
     demonstrated.find((entry) => entry.slug === slug)?.tenant.users ?? [
       { subject: "developer", name: "Developer", permissions: catalog.permissions },
     ];
-  const nameOf = (slug: Slug): string => demonstrated.find((entry) => entry.slug === slug)?.tenant.name ?? slug;
+  const nameOf = (slug: Slug): string =>
+    demonstrated.find((entry) => entry.slug === slug)?.tenant.name ?? slug;
   const authorizationServer = createDevelopmentAuthorizationServer({
     baseUrl: base,
     scopes: catalog.permissions,
     clock,
     onFault: (cause) =>
-      given.emit({ type: "fault", at: clock.now(), level: "warn", where: "authorization", message: "The development authorization server failed.", cause }),
+      given.emit({
+        type: "fault",
+        at: clock.now(),
+        level: "warn",
+        where: "authorization",
+        message: "The development authorization server failed.",
+        cause,
+      }),
     issuers: issuers.map((record) => {
       const own = record.slug === null ? all : all.filter((tenant) => tenant.slug === record.slug);
       return {
         name: record.slug ?? BROKER,
         issuer: record.issuer,
-        tenants: own.map(({ slug, id }) => ({ id, slug, name: nameOf(slug), resource: resourceOf(record.slug === null ? null : slug) })),
+        tenants: own.map(({ slug, id }) => ({
+          id,
+          slug,
+          name: nameOf(slug),
+          resource: resourceOf(record.slug === null ? null : slug),
+        })),
         users: own.flatMap(({ slug, id }) => usersOf(slug).map((user) => ({ ...user, tenantId: id }))),
         signingKey: record.privateKey,
         broker: record.slug === null,
@@ -107,7 +127,11 @@ export async function startDevelopment(given: {
           // Deleted by the operator: its slug never comes back.
           if (id === undefined) return [];
           const issuer = developmentIssuerUrl(base, slug);
-          const sign = (user: DemonstrationTenant["users"][number], from: string, resource: string): Promise<string> =>
+          const sign = (
+            user: DemonstrationTenant["users"][number],
+            from: string,
+            resource: string,
+          ): Promise<string> =>
             authorizationServer.issueToken({
               issuer: from,
               tenantId: id,
@@ -119,7 +143,10 @@ export async function startDevelopment(given: {
           return [
             (async () => {
               const first = tenant.users[0];
-              if (first === undefined) throw new Fault("server_invalid", { detail: `The demonstration tenant ${slug} has no users.` });
+              if (first === undefined)
+                throw new Fault("server_invalid", {
+                  detail: `The demonstration tenant ${slug} has no users.`,
+                });
               const mcp = resourceOf(slug);
               return {
                 id,
@@ -149,14 +176,25 @@ export async function startDevelopment(given: {
 function defaultDevelopment(permissions: readonly string[]): DevelopmentDefinition {
   return {
     tenants: [
-      { slug: "acme", name: "Acme", plan: "enterprise", users: [{ subject: "ada", name: "Ada", permissions }] },
-      { slug: "globex", name: "Globex", plan: "free", users: [{ subject: "grace", name: "Grace", permissions }] },
+      {
+        slug: "acme",
+        name: "Acme",
+        plan: "enterprise",
+        users: [{ subject: "ada", name: "Ada", permissions }],
+      },
+      {
+        slug: "globex",
+        name: "Globex",
+        plan: "free",
+        users: [{ subject: "grace", name: "Grace", permissions }],
+      },
     ],
   };
 }
 
 function checkedSlug(text: string): Slug {
   const slug = parseSlug(text);
-  if (slug === null) throw new Fault("server_invalid", { detail: `${JSON.stringify(text)} is not a tenant's slug.` });
+  if (slug === null)
+    throw new Fault("server_invalid", { detail: `${JSON.stringify(text)} is not a tenant's slug.` });
   return slug;
 }

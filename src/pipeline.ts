@@ -75,16 +75,34 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   const { clock, emit, directory } = rooms;
   const { name, version, title } = rooms.catalog.server;
   const serverInfo = JSON.stringify(title === undefined ? { name, version } : { name, title, version });
-  const permits = (granted: ReadonlySet<string>, required: string | undefined): boolean => decideAccess(granted, required).allowed;
+  const permits = (granted: ReadonlySet<string>, required: string | undefined): boolean =>
+    decideAccess(granted, required).allowed;
 
   /** Ends a request before it became an operation. */
   const refuseRequest = (
     res: ServerResponse,
     refusal: Refusal,
-    at: { readonly stage: RefusalEvent["stage"]; readonly slug: Slug | null; readonly caller?: Caller; readonly id?: RequestId | null; readonly bodyRead?: boolean },
+    at: {
+      readonly stage: RefusalEvent["stage"];
+      readonly slug: Slug | null;
+      readonly caller?: Caller;
+      readonly id?: RequestId | null;
+      readonly bodyRead?: boolean;
+    },
   ): void => {
-    emit({ type: "refusal", at: clock.now(), tenantId: at.caller?.snapshot.id ?? null, stage: at.stage, code: refusal.code, cause: refusal.cause });
-    answerRefusal(res, refusal, { id: at.id ?? null, challenge: challengeFor(refusal, at.slug), close: at.bodyRead !== true });
+    emit({
+      type: "refusal",
+      at: clock.now(),
+      tenantId: at.caller?.snapshot.id ?? null,
+      stage: at.stage,
+      code: refusal.code,
+      cause: refusal.cause,
+    });
+    answerRefusal(res, refusal, {
+      id: at.id ?? null,
+      challenge: challengeFor(refusal, at.slug),
+      close: at.bodyRead !== true,
+    });
   };
 
   const challengeFor = (refusal: Refusal, slug: Slug | null): string | undefined => {
@@ -108,9 +126,15 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
   const serveMcp = async (req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void> => {
     // ---- HTTP: method and address were looked at by the listener -------------------------------------------------
-    if (req.method !== "POST") return refuseRequest(res, refuse("method_not_allowed"), { stage: "http", slug });
-    if (rooms.draining()) return refuseRequest(res, refuse("stopping", { retryAfterMs: 1_000 }), { stage: "http", slug });
-    if (!directory.isFresh()) return refuseRequest(res, refuse("configuration_stale", { retryAfterMs: 1_000 }), { stage: "http", slug });
+    if (req.method !== "POST")
+      return refuseRequest(res, refuse("method_not_allowed"), { stage: "http", slug });
+    if (rooms.draining())
+      return refuseRequest(res, refuse("stopping", { retryAfterMs: 1_000 }), { stage: "http", slug });
+    if (!directory.isFresh())
+      return refuseRequest(res, refuse("configuration_stale", { retryAfterMs: 1_000 }), {
+        stage: "http",
+        slug,
+      });
 
     // ---- admit A, by address: nobody is known yet ----------------------------------------------------------------
     const address = req.socket.remoteAddress ?? "";
@@ -120,11 +144,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     // ---- identity and tenancy: a token, and the one tenant that it may act for -----------------------------------
     const caller = await identify(req, slug);
     if (isRefusal(caller)) {
-      if (caller.code === "token_invalid" || caller.code === "credentials_malformed") rooms.addresses.failed(address);
+      if (caller.code === "token_invalid" || caller.code === "credentials_malformed")
+        rooms.addresses.failed(address);
       return refuseRequest(res, caller, { stage: "identity", slug });
     }
     const { snapshot, principal } = caller;
-    if (snapshot.status === "suspended") return refuseRequest(res, refuse("tenant_suspended"), { stage: "tenancy", slug, caller });
+    if (snapshot.status === "suspended")
+      return refuseRequest(res, refuse("tenant_suspended"), { stage: "tenancy", slug, caller });
 
     // ---- placement: is this tenant served here? ------------------------------------------------------------------
     const elsewhere = decidePlacement(rooms.role, snapshot);
@@ -137,7 +163,11 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     // ---- protocol: body, message, revision, headers --------------------------------------------------------------
     const wrongType = checkMediaType(req);
     if (wrongType !== null) return refuseRequest(res, wrongType, { stage: "protocol", slug, caller });
-    const body = await readBody(req, snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes, rooms.bodyTimeoutMs);
+    const body = await readBody(
+      req,
+      snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
+      rooms.bodyTimeoutMs,
+    );
     if (isRefusal(body)) return refuseRequest(res, body, { stage: "protocol", slug, caller });
     const message = parseMessage(body);
     if (isRefusal(message)) {
@@ -158,8 +188,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
     // ---- admit B: this one operation -----------------------------------------------------------------------------
     const over =
-      rooms.rates.consume(snapshot.id, snapshot.limits) ?? rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
-    if (over !== null) return refuseRequest(res, over, { stage: "admit", slug, caller, id: request.id, bodyRead: true });
+      rooms.rates.consume(snapshot.id, snapshot.limits) ??
+      rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
+    if (over !== null)
+      return refuseRequest(res, over, { stage: "admit", slug, caller, id: request.id, bodyRead: true });
 
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
     await operate(req, res, { slug, caller, request, bytesIn: body.length });
@@ -174,15 +206,22 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       const snapshot = await directory.bySlug(slug);
       if (snapshot === null) return refuse("route_unknown");
       if (isRefusal(credentials)) return { ...credentials, scopes: scopesOf(snapshot) };
-      const token = await rooms.verifier.verify(credentials.token, { resource, candidates: snapshot.issuers });
-      return isRefusal(token) ? { ...token, scopes: scopesOf(snapshot) } : { snapshot, principal: principalOf(token, snapshot) };
+      const token = await rooms.verifier.verify(credentials.token, {
+        resource,
+        candidates: snapshot.issuers,
+      });
+      return isRefusal(token)
+        ? { ...token, scopes: scopesOf(snapshot) }
+        : { snapshot, principal: principalOf(token, snapshot) };
     }
     if (isRefusal(credentials)) return { ...credentials, scopes: rooms.catalog.permissions };
     const candidates = await directory.brokers();
     const token = await rooms.verifier.verify(credentials.token, { resource, candidates, tenantOf: "claim" });
     if (isRefusal(token)) return { ...token, scopes: rooms.catalog.permissions };
-    const snapshot = token.tenantClaim === null ? null : await directory.byClaim(token.issuer.id, token.tenantClaim);
-    if (snapshot === null) return refuse("token_invalid", { cause: "the claim's value stands for no tenant" });
+    const snapshot =
+      token.tenantClaim === null ? null : await directory.byClaim(token.issuer.id, token.tenantClaim);
+    if (snapshot === null)
+      return refuse("token_invalid", { cause: "the claim's value stands for no tenant" });
     return { snapshot, principal: principalOf(token, snapshot) };
   };
 
@@ -193,7 +232,12 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   const operate = async (
     req: IncomingMessage,
     res: ServerResponse,
-    of: { readonly slug: Slug | null; readonly caller: Caller; readonly request: ModernRequest; readonly bytesIn: number },
+    of: {
+      readonly slug: Slug | null;
+      readonly caller: Caller;
+      readonly request: ModernRequest;
+      readonly bytesIn: number;
+    },
   ): Promise<void> => {
     const { caller, request } = of;
     const { snapshot, principal } = caller;
@@ -213,7 +257,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         headers: req.headers,
       });
       if (isRefusal(operation)) {
-        return refuseRequest(res, operation, { stage: "protocol", slug: of.slug, caller, id: request.id, bodyRead: true });
+        return refuseRequest(res, operation, {
+          stage: "protocol",
+          slug: of.slug,
+          caller,
+          id: request.id,
+          bodyRead: true,
+        });
       }
 
       const event: Omit<OperationEvent, "outcome" | "code" | "durationMs" | "bytesOut" | "notes"> = {
@@ -233,7 +283,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       if (!operation.readOnly) {
         const unrecorded = await recorded(rooms.audit.commit(intentFacts(event)), false);
         if (unrecorded !== null) {
-          return refuseRequest(res, unrecorded, { stage: "protocol", slug: of.slug, caller, id: request.id, bodyRead: true });
+          return refuseRequest(res, unrecorded, {
+            stage: "protocol",
+            slug: of.slug,
+            caller,
+            id: request.id,
+            bodyRead: true,
+          });
         }
       }
 
@@ -268,7 +324,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         }
       }
       emit(finish());
-      if (isRefusal(result)) answerRefusal(res, result, { id: request.id, challenge: challengeFor(result, of.slug) });
+      if (isRefusal(result))
+        answerRefusal(res, result, { id: request.id, challenge: challengeFor(result, of.slug) });
       else answerJson(res, 200, text);
     } finally {
       leave();
@@ -304,7 +361,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       controller.abort(new Fault(why.code));
       interrupt?.();
     };
-    const timer = limitMs === null ? undefined : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
+    const timer =
+      limitMs === null
+        ? undefined
+        : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
     const onClose = (): void => stop(refuse("cancelled"));
     const onStopping = (): void => stop(refuse("stopping", { retryAfterMs: 1_000 }));
     res.once("close", onClose);
@@ -334,7 +394,11 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     }
   };
 
-  const serveMetadata = async (req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void> => {
+  const serveMetadata = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    slug: Slug | null,
+  ): Promise<void> => {
     if (req.method !== "GET" && req.method !== "HEAD") {
       answerJson(res, 405, "{}", { allow: "GET, HEAD" });
       return;
@@ -380,7 +444,8 @@ async function recorded(commit: Promise<void>, executed: boolean): Promise<Refus
 
 /** What a caller is told of an exception: that it failed, and nothing of why. */
 function failureOf(cause: unknown): Refusal {
-  if (cause instanceof Fault && cause.code === "database_unavailable") return refuse("database_unavailable", { retryAfterMs: 1_000, cause });
+  if (cause instanceof Fault && cause.code === "database_unavailable")
+    return refuse("database_unavailable", { retryAfterMs: 1_000, cause });
   return refuse("handler_failed", { cause });
 }
 

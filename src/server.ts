@@ -156,14 +156,18 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
     },
     listen: async (port = 0, host = "127.0.0.1") => {
       await starting;
-      server = createServer({ maxHeaderSize: 32_768, requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 }, handler);
+      server = createServer(
+        { maxHeaderSize: 32_768, requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 },
+        handler,
+      );
       return listenOn(server, port, host);
     },
     close: () => {
       closing ??= (async () => {
         const started = await starting.catch(() => null);
         started?.drain();
-        const closed = server === null ? null : new Promise<void>((resolve) => server?.close(() => resolve()));
+        const closed =
+          server === null ? null : new Promise<void>((resolve) => server?.close(() => resolve()));
         server?.closeIdleConnections();
         await started?.finish();
         server?.closeAllConnections();
@@ -187,7 +191,12 @@ interface Running {
 
 async function start(
   options: BulkheadOptions,
-  given: { readonly catalog: Catalog; readonly publicUrl: URL; readonly gate: ReturnType<typeof createOperatorGate>; readonly clock: Clock },
+  given: {
+    readonly catalog: Catalog;
+    readonly publicUrl: URL;
+    readonly gate: ReturnType<typeof createOperatorGate>;
+    readonly clock: Clock;
+  },
 ): Promise<Running> {
   const { catalog, publicUrl, gate, clock } = given;
   const mode = options.mode ?? "production";
@@ -203,13 +212,20 @@ async function start(
     instanceId,
     level: options.logLevel ?? "info",
   });
-  const hub = createEventHub([logLines, metrics.consume, (event: BulkheadEvent) => refusals.consume(event), (event: BulkheadEvent) => recordAct(event)]);
+  const hub = createEventHub([
+    logLines,
+    metrics.consume,
+    (event: BulkheadEvent) => refusals.consume(event),
+    (event: BulkheadEvent) => recordAct(event),
+  ]);
   const emit = hub.emit;
 
   // Data: the two doors.
   const admin = connectionSettings(options.databaseUrl);
   if (options.migrate === true) await migrate(admin, { mode, app: options.server.migrations });
-  const system = createSystemDoor(doorSettings(admin, "bulkhead_system"), { connections: options.connections?.system ?? 5 });
+  const system = createSystemDoor(doorSettings(admin, "bulkhead_system"), {
+    connections: options.connections?.system ?? 5,
+  });
   const closers: (() => Promise<void> | void)[] = [() => system.close()];
   const auditRepository = createAuditRepository(system);
   const audit = createAuditTrail({ store: auditRepository, runId: instanceId, emit, now: clock.now });
@@ -244,8 +260,14 @@ async function start(
         : null;
 
     // Tenancy: configuration, kept current.
-    const directory = createTenantDirectory({ source: createConfigurationSource(system), clock, maxStaleMs: MAX_STALE_MS });
-    directory.onChange((tenantId, version) => emit({ type: "configuration", at: clock.now(), tenantId, version }));
+    const directory = createTenantDirectory({
+      source: createConfigurationSource(system),
+      clock,
+      maxStaleMs: MAX_STALE_MS,
+    });
+    directory.onChange((tenantId, version) =>
+      emit({ type: "configuration", at: clock.now(), tenantId, version }),
+    );
     await directory.refresh();
 
     const views = createTenantViews({
@@ -273,7 +295,11 @@ async function start(
       directory,
       verifier: createTokenVerifier({
         clock,
-        keySets: createKeySets({ clock, allowLoopbackHttp: mode === "development", allowPrivateAddresses: mode === "development" }),
+        keySets: createKeySets({
+          clock,
+          allowLoopbackHttp: mode === "development",
+          allowPrivateAddresses: mode === "development",
+        }),
         cacheSize: TOKEN_CACHE,
       }),
       role: { kind: "shared" },
@@ -284,7 +310,10 @@ async function start(
       audit,
       portsFor: (snapshot, readOnly) => ({
         openSql: (signal) =>
-          door.open({ tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 }, signal),
+          door.open(
+            { tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 },
+            signal,
+          ),
         openStore: createStore,
         emit,
         now: clock.now,
@@ -313,13 +342,25 @@ async function start(
 
     // Time: what happens again and again.
     const tell = (where: string) => (cause: unknown) =>
-      emit({ type: "fault", at: clock.now(), level: "error", where, message: "A regular task failed; it is tried again.", cause });
+      emit({
+        type: "fault",
+        at: clock.now(),
+        level: "error",
+        where,
+        message: "A regular task failed; it is tried again.",
+        cause,
+      });
     const regular = [
       every(POLL_MS, () => directory.refresh(), tell("configuration")),
       every(1_000, () => instances.heartbeat(instanceId), tell("heartbeat")),
       every(
         5_000,
-        () => auditRepository.closeOrphans({ runId: instanceId, deadAfterMs: options.instanceDeadAfterMs ?? 15_000, now: clock.now() }),
+        () =>
+          auditRepository.closeOrphans({
+            runId: instanceId,
+            deadAfterMs: options.instanceDeadAfterMs ?? 15_000,
+            now: clock.now(),
+          }),
         tell("recovery"),
       ),
       every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
@@ -328,12 +369,27 @@ async function start(
     const notifications = listenForConfiguration(doorSettings(admin, "bulkhead_system"), () => {
       directory.refresh().catch(tell("configuration"));
     });
-    emit({ type: "lifecycle", at: clock.now(), instanceId, phase: "started", detail: `bulkhead ${VERSION} serves ${options.server.name} in ${mode} mode` });
+    emit({
+      type: "lifecycle",
+      at: clock.now(),
+      instanceId,
+      phase: "started",
+      detail: `bulkhead ${VERSION} serves ${options.server.name} in ${mode} mode`,
+    });
 
     let underWay = 0;
     let idle: (() => void) | null = null;
     const guard = createHostGuard({ publicUrl, hosts: options.hosts ?? [], origins: options.origins ?? [] });
-    const dispatch = createDispatch({ pipeline, guard, adminApi, development, gate, metrics: metricsPage, ready: () => !draining && directory.isFresh(), open: mode === "development" });
+    const dispatch = createDispatch({
+      pipeline,
+      guard,
+      adminApi,
+      development,
+      gate,
+      metrics: metricsPage,
+      ready: () => !draining && directory.isFresh(),
+      open: mode === "development",
+    });
     async function metricsPage(): Promise<{ type: string; text: string }> {
       hub.flush();
       return { type: metrics.contentType, text: await metrics.text() };
@@ -348,9 +404,21 @@ async function start(
           if (underWay === 0) idle?.();
         });
         dispatch(req, res).catch((cause: unknown) => {
-          emit({ type: "fault", at: clock.now(), level: "error", where: "request", message: "A request failed outside its operation.", cause });
+          emit({
+            type: "fault",
+            at: clock.now(),
+            level: "error",
+            where: "request",
+            message: "A request failed outside its operation.",
+            cause,
+          });
           const unavailable = cause instanceof Fault && errorRow(cause.code).http === 503;
-          if (!res.headersSent) answerRefusal(res, unavailable ? refuse(cause.code, { retryAfterMs: 1_000 }) : refuse("internal"), { close: true });
+          if (!res.headersSent)
+            answerRefusal(
+              res,
+              unavailable ? refuse(cause.code, { retryAfterMs: 1_000 }) : refuse("internal"),
+              { close: true },
+            );
           else res.destroy();
         });
       },
@@ -429,7 +497,9 @@ function createDispatch(to: {
         return to.pipeline.serveMetadata(req, res, where.slug);
       case "metrics": {
         if (!to.open && !to.gate.admits(req.headers.authorization)) {
-          answerJson(res, 401, JSON.stringify({ code: "operator_token_required" }), { "www-authenticate": "Bearer" });
+          answerJson(res, 401, JSON.stringify({ code: "operator_token_required" }), {
+            "www-authenticate": "Bearer",
+          });
           return;
         }
         const { type, text } = await to.metrics();
@@ -449,7 +519,11 @@ function createDispatch(to: {
 }
 
 /** Runs `task` again and again, never twice at once. */
-function every(milliseconds: number, task: () => unknown, onError: (cause: unknown) => void): { stop(): void } {
+function every(
+  milliseconds: number,
+  task: () => unknown,
+  onError: (cause: unknown) => void,
+): { stop(): void } {
   let busy = false;
   const timer = setInterval(async () => {
     if (busy) return;
@@ -471,9 +545,11 @@ function parsePublicUrl(text: string, mode: "production" | "development"): URL {
   };
   if (!URL.canParse(text)) return fail("is not a URL");
   const url = new URL(text);
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "") fail("must have no path, query or user");
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "" || url.username !== "")
+    fail("must have no path, query or user");
   const loopback = isLoopback(url.hostname);
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) fail("must begin with https, or be a loopback address");
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback))
+    fail("must begin with https, or be a loopback address");
   if (mode === "development" && !loopback) fail("must be a loopback address in development");
   return url;
 }
@@ -481,7 +557,11 @@ function parsePublicUrl(text: string, mode: "production" | "development"): URL {
 function listenOn(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? new Fault("port_taken", { detail: `It is ${host}:${port}.`, cause: error }) : error);
+      reject(
+        error.code === "EADDRINUSE"
+          ? new Fault("port_taken", { detail: `It is ${host}:${port}.`, cause: error })
+          : error,
+      );
     });
     server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });

@@ -1,6 +1,12 @@
 import { Fault } from "../core/fault.ts";
 import { parseSlug } from "../core/ids.ts";
-import type { PromptDefinition, ResourceDefinition, ServerDefinition, ToolDefinition, Visibility } from "./define.ts";
+import type {
+  PromptDefinition,
+  ResourceDefinition,
+  ServerDefinition,
+  ToolDefinition,
+  Visibility,
+} from "./define.ts";
 import { type ParameterHeader, parameterHeaders } from "./parameter-headers.ts";
 import { type CompiledSchema, compileSchema } from "./schemas.ts";
 import { compileUri, type UriPattern } from "./uri-template.ts";
@@ -45,15 +51,27 @@ const NO_INPUT = Object.freeze({ type: "object", additionalProperties: false });
  * @throws Fault `server_invalid` (a name twice or malformed, an entry without a handler …) or `schema_unrepresentable`.
  */
 export function compileCatalog(server: ServerDefinition): Catalog {
-  if (!isText(server.name) || !isText(server.version)) invalid("name and version of the server must be texts");
+  if (!isText(server.name) || !isText(server.version))
+    invalid("name and version of the server must be texts");
   const tools = (server.tools ?? []).map(compileTool);
   const resources = (server.resources ?? []).map(compileResource);
   const prompts = (server.prompts ?? []).map(compilePrompt);
-  refuseTwice("tools", tools.map((tool) => tool.definition.name));
-  refuseTwice("resources", resources.map((resource) => resource.definition.uri));
-  refuseTwice("prompts", prompts.map((prompt) => prompt.definition.name));
+  refuseTwice(
+    "tools",
+    tools.map((tool) => tool.definition.name),
+  );
+  refuseTwice(
+    "resources",
+    resources.map((resource) => resource.definition.uri),
+  );
+  refuseTwice(
+    "prompts",
+    prompts.map((prompt) => prompt.definition.name),
+  );
   const entries: Visibility[] = [...tools, ...resources, ...prompts].map((entry) => entry.definition);
-  const permissions = [...new Set(entries.flatMap((entry) => (entry.requires === undefined ? [] : [entry.requires])))].sort();
+  const permissions = [
+    ...new Set(entries.flatMap((entry) => (entry.requires === undefined ? [] : [entry.requires]))),
+  ].sort();
   return Object.freeze({ server, tools, resources, prompts, permissions });
 }
 
@@ -65,7 +83,10 @@ function compileTool(definition: ToolDefinition): CatalogTool {
   checkVisibility(definition, where);
   const input = compileSchema(definition.input ?? NO_INPUT, "input", `the input of ${where}`);
   if (input.json.type !== "object") invalid(`the input of ${where} is not an object`);
-  const output = definition.output === undefined ? null : compileSchema(definition.output, "output", `the output of ${where}`);
+  const output =
+    definition.output === undefined
+      ? null
+      : compileSchema(definition.output, "output", `the output of ${where}`);
   return Object.freeze({
     definition,
     input,
@@ -106,7 +127,10 @@ function compilePrompt(definition: PromptDefinition): CatalogPrompt {
   const where = `prompt ${JSON.stringify(definition.name)}`;
   checkName(definition.name, where);
   if (typeof definition.get !== "function") invalid(`${where} has no function get`);
-  refuseTwice(`arguments of ${where}`, (definition.arguments ?? []).map((argument) => argument.name));
+  refuseTwice(
+    `arguments of ${where}`,
+    (definition.arguments ?? []).map((argument) => argument.name),
+  );
   checkVisibility(definition, where);
   return Object.freeze({
     definition,
@@ -120,12 +144,14 @@ function compilePrompt(definition: PromptDefinition): CatalogPrompt {
 }
 
 function checkName(name: unknown, where: string): void {
-  if (typeof name !== "string" || !NAME.test(name)) invalid(`${where}: a name is 1 to 128 of A-Z, a-z, 0-9, "_", "-" and "."`);
+  if (typeof name !== "string" || !NAME.test(name))
+    invalid(`${where}: a name is 1 to 128 of A-Z, a-z, 0-9, "_", "-" and "."`);
 }
 
 function checkVisibility(entry: Visibility, where: string): void {
   // A permission is an OAuth scope token (RFC 6749 section 3.3).
-  if (entry.requires !== undefined && !/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(entry.requires)) invalid(`${where}: requires is not a scope`);
+  if (entry.requires !== undefined && !/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(entry.requires))
+    invalid(`${where}: requires is not a scope`);
   if (entry.toolSet !== undefined && !NAME.test(entry.toolSet)) invalid(`${where}: toolSet is not a name`);
   for (const slug of entry.tenants ?? []) {
     if (parseSlug(slug) === null) invalid(`${where}: ${JSON.stringify(slug)} is not a tenant's slug`);

@@ -8,7 +8,9 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export type SchemaLike = (StandardSchemaV1 & StandardJSONSchemaV1) | JsonSchema;
 
 /** The type that a schema's validated value has; `Record<string, unknown>` for a raw JSON Schema. */
-export type Validated<S> = S extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<S> : Record<string, unknown>;
+export type Validated<S> = S extends StandardSchemaV1
+  ? StandardSchemaV1.InferOutput<S>
+  : Record<string, unknown>;
 
 /** MCP tool annotations (2026-07-28, server/tools). `readOnlyHint: true` also makes the tool's SQL read-only. */
 export interface ToolAnnotations {
@@ -23,7 +25,13 @@ export interface ToolAnnotations {
 export type ContentBlock =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image" | "audio"; readonly data: string; readonly mimeType: string }
-  | { readonly type: "resource_link"; readonly uri: string; readonly name: string; readonly description?: string; readonly mimeType?: string }
+  | {
+      readonly type: "resource_link";
+      readonly uri: string;
+      readonly name: string;
+      readonly description?: string;
+      readonly mimeType?: string;
+    }
   | { readonly type: "resource"; readonly resource: ResourceContents };
 
 /** Contents of a resource as MCP writes them. `blob` is base64. */
@@ -39,7 +47,14 @@ export interface ToolResult {
 }
 
 /** What a tool may return: text, a whole result, or any other JSON value, which becomes structured content and text. */
-export type ToolReturn = string | ToolResult | Readonly<Record<string, unknown>> | readonly unknown[] | number | boolean | null;
+export type ToolReturn =
+  | string
+  | ToolResult
+  | Readonly<Record<string, unknown>>
+  | readonly unknown[]
+  | number
+  | boolean
+  | null;
 
 /** Who may see and use an entry of the catalog. Another tenant's entry answers as one that does not exist. */
 export interface Visibility {
@@ -108,13 +123,25 @@ export interface DemonstrationTenant {
   readonly name: string;
   readonly plan: string;
   /** People for whom tokens can be had in development; the first one's are printed at start. */
-  readonly users: readonly { readonly subject: string; readonly name: string; readonly permissions: readonly string[] }[];
+  readonly users: readonly {
+    readonly subject: string;
+    readonly name: string;
+    readonly permissions: readonly string[];
+  }[];
   /** Fills the tenant's tables, through the tenant door, once. */
   seed?(ctx: { readonly sql: TenantContext["sql"]; readonly store: TenantContext["store"] }): Promise<void>;
 }
 
 export interface DevelopmentDefinition {
-  readonly plans?: Readonly<Record<string, { readonly limits?: import("../tenancy/limits.ts").PartialLimits; readonly toolSets?: readonly string[] }>>;
+  readonly plans?: Readonly<
+    Record<
+      string,
+      {
+        readonly limits?: import("../tenancy/limits.ts").PartialLimits;
+        readonly toolSets?: readonly string[];
+      }
+    >
+  >;
   readonly tenants: readonly DemonstrationTenant[];
 }
 
@@ -135,7 +162,9 @@ export interface ServerDefinition {
 }
 
 /** Defines a tool; gives back its argument, with the handler's input typed by the schema. */
-export function defineTool<const S extends SchemaLike = JsonSchema>(definition: ToolDefinition<S>): ToolDefinition<S> {
+export function defineTool<const S extends SchemaLike = JsonSchema>(
+  definition: ToolDefinition<S>,
+): ToolDefinition<S> {
   return definition;
 }
 

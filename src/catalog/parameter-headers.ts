@@ -36,12 +36,20 @@ export function parameterHeaders(schema: JsonSchema, where: string): readonly Pa
     }
   };
 
-  const check = (name: unknown, type: unknown, path: readonly string[], reachable: boolean): ParameterHeader => {
+  const check = (
+    name: unknown,
+    type: unknown,
+    path: readonly string[],
+    reachable: boolean,
+  ): ParameterHeader => {
     const fail = (why: string): never => {
-      throw new Fault("server_invalid", { detail: `${where}: x-mcp-header of ${path.join(".") || "the root"} ${why}.` });
+      throw new Fault("server_invalid", {
+        detail: `${where}: x-mcp-header of ${path.join(".") || "the root"} ${why}.`,
+      });
     };
     if (typeof name !== "string" || !TOKEN.test(name)) return fail("is not an HTTP field name");
-    if (type !== "string" && type !== "integer" && type !== "boolean") return fail("may only stand at a string, an integer or a boolean");
+    if (type !== "string" && type !== "integer" && type !== "boolean")
+      return fail("may only stand at a string, an integer or a boolean");
     if (!reachable || path.length === 0) return fail("must be reachable through properties alone");
     const header = `mcp-param-${name.toLowerCase()}`;
     if (names.has(header)) return fail("is used twice");

@@ -20,13 +20,27 @@ export function errorResult(text: string): ToolResult {
 }
 
 function isToolResult(value: ToolReturn): value is ToolResult {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Array.isArray((value as { content?: unknown }).content);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Array.isArray((value as { content?: unknown }).content)
+  );
 }
 
 /** The one content of a resource that was read. */
-export function toResourceContents(uri: string, mimeType: string | undefined, value: ResourceReturn): Readonly<Record<string, unknown>> {
+export function toResourceContents(
+  uri: string,
+  mimeType: string | undefined,
+  value: ResourceReturn,
+): Readonly<Record<string, unknown>> {
   if (typeof value === "string") return { uri, mimeType: mimeType ?? "text/plain", text: value };
-  if (value instanceof Uint8Array) return { uri, mimeType: mimeType ?? "application/octet-stream", blob: Buffer.from(value).toString("base64") };
+  if (value instanceof Uint8Array)
+    return {
+      uri,
+      mimeType: mimeType ?? "application/octet-stream",
+      blob: Buffer.from(value).toString("base64"),
+    };
   const text = JSON.stringify(value);
   if (text === undefined) throw new ReturnError("A resource gave back something that JSON cannot express.");
   return { uri, mimeType: mimeType ?? "application/json", text };

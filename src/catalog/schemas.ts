@@ -5,7 +5,9 @@ import { Fault } from "../core/fault.ts";
 import type { JsonSchema, SchemaLike } from "./define.ts";
 
 /** What a validator says: the value to use, or what is wrong, in words for the caller. */
-export type Validation = { readonly valid: true; readonly value: unknown } | { readonly valid: false; readonly issues: string };
+export type Validation =
+  | { readonly valid: true; readonly value: unknown }
+  | { readonly valid: false; readonly issues: string };
 
 /** A schema as the catalog uses it: what clients are shown, and the compiled check. */
 export interface CompiledSchema {
@@ -22,7 +24,11 @@ const MAX_ISSUES = 10;
  *
  * @throws Fault `schema_unrepresentable` for a type that JSON Schema does not have; `server_invalid` for a schema that is none.
  */
-export function compileSchema(schema: SchemaLike, direction: "input" | "output", where: string): CompiledSchema {
+export function compileSchema(
+  schema: SchemaLike,
+  direction: "input" | "output",
+  where: string,
+): CompiledSchema {
   if (isStandardSchema(schema)) return compileStandard(schema, direction, where);
   return compileRaw(schema, where);
 }
@@ -31,7 +37,11 @@ function isStandardSchema(schema: SchemaLike): schema is StandardSchemaV1 & Stan
   return "~standard" in schema;
 }
 
-function compileStandard(schema: StandardSchemaV1 & StandardJSONSchemaV1, direction: "input" | "output", where: string): CompiledSchema {
+function compileStandard(
+  schema: StandardSchemaV1 & StandardJSONSchemaV1,
+  direction: "input" | "output",
+  where: string,
+): CompiledSchema {
   const standard = schema["~standard"];
   let json: Record<string, unknown>;
   try {
@@ -56,7 +66,9 @@ function compileStandard(schema: StandardSchemaV1 & StandardJSONSchemaV1, direct
 function toValidation(result: StandardSchemaV1.Result<unknown>): Validation {
   if (result.issues === undefined) return { valid: true, value: result.value };
   const issues = result.issues.slice(0, MAX_ISSUES).map((issue) => {
-    const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+    const path = (issue.path ?? [])
+      .map((part) => String(typeof part === "object" ? part.key : part))
+      .join(".");
     return path === "" ? issue.message : `${path}: ${issue.message}`;
   });
   return { valid: false, issues: issues.join("; ") };
@@ -81,7 +93,9 @@ function compileRaw(schema: JsonSchema, where: string): CompiledSchema {
       if (check(value)) return { valid: true, value };
       const issues = (check.errors ?? []).slice(0, MAX_ISSUES).map((error) => {
         const path = error.instancePath.slice(1).replaceAll("/", ".");
-        return path === "" ? (error.message ?? "is not valid") : `${path}: ${error.message ?? "is not valid"}`;
+        return path === ""
+          ? (error.message ?? "is not valid")
+          : `${path}: ${error.message ?? "is not valid"}`;
       });
       return { valid: false, issues: issues.join("; ") };
     },

@@ -13,7 +13,9 @@ export interface TenantView {
   tool(name: string): CatalogTool | null;
   prompt(name: string): CatalogPrompt | null;
   /** The resource that a URI names, with the template's variables. */
-  resource(uri: string): { readonly resource: CatalogResource; readonly variables: Readonly<Record<string, string>> } | null;
+  resource(
+    uri: string,
+  ): { readonly resource: CatalogResource; readonly variables: Readonly<Record<string, string>> } | null;
   /**
    * One page of a list as this caller may see it, serialised: the members of the result, `{"tools":[…],…}`. Depends on
    * who asks, hence `cacheScope` private.
@@ -37,7 +39,12 @@ export function createTenantViews(options: {
   readonly catalog: Catalog;
   readonly permits: Permits;
   /** Told when a view has more than the tenant's limit allows and was cut. */
-  readonly onCut: (snapshot: TenantSnapshot, what: "tools" | "resources", defined: number, limit: number) => void;
+  readonly onCut: (
+    snapshot: TenantSnapshot,
+    what: "tools" | "resources",
+    defined: number,
+    limit: number,
+  ) => void;
 }): TenantViews {
   const { catalog, permits, onCut } = options;
   // Keyed by the snapshot object: a new version is a new object, so an old view cannot be found and goes with it.
@@ -62,7 +69,10 @@ function buildView(
 ): TenantView {
   const has = (entry: { readonly definition: Visibility }): boolean => {
     const { toolSet, tenants } = entry.definition;
-    return (toolSet === undefined || snapshot.toolSets.has(toolSet)) && (tenants === undefined || tenants.includes(snapshot.slug));
+    return (
+      (toolSet === undefined || snapshot.toolSets.has(toolSet)) &&
+      (tenants === undefined || tenants.includes(snapshot.slug))
+    );
   };
   // In the order of the module, so that a limit always cuts the same ones.
   const cut = <E>(entries: readonly E[], what: "tools" | "resources", limit: number | null): readonly E[] => {
@@ -75,9 +85,14 @@ function buildView(
   const prompts = catalog.prompts.filter(has);
   const toolByName = new Map(tools.map((tool) => [tool.definition.name, tool]));
   const promptByName = new Map(prompts.map((prompt) => [prompt.definition.name, prompt]));
-  const fixed = new Map(resources.filter((entry) => !entry.pattern.isTemplate).map((entry) => [entry.definition.uri, entry]));
+  const fixed = new Map(
+    resources.filter((entry) => !entry.pattern.isTemplate).map((entry) => [entry.definition.uri, entry]),
+  );
   const templates = resources.filter((entry) => entry.pattern.isTemplate);
-  const entriesOf: Record<ListKind, readonly { readonly definition: Visibility; readonly listing: Readonly<Record<string, unknown>> }[]> = {
+  const entriesOf: Record<
+    ListKind,
+    readonly { readonly definition: Visibility; readonly listing: Readonly<Record<string, unknown>> }[]
+  > = {
     tools,
     resources: [...fixed.values()],
     resourceTemplates: templates,
@@ -90,7 +105,9 @@ function buildView(
     const key = `${kind} ${catalog.permissions.filter((permission) => permits(granted, permission)).join(" ")}`;
     let kept = pages.get(key);
     if (kept === undefined) {
-      const visible = entriesOf[kind].filter((entry) => permits(granted, entry.definition.requires)).map((entry) => entry.listing);
+      const visible = entriesOf[kind]
+        .filter((entry) => permits(granted, entry.definition.requires))
+        .map((entry) => entry.listing);
       kept = serialisePages(kind, visible);
       const oldest = pages.size >= MAX_KEPT ? pages.keys().next().value : undefined;
       if (oldest !== undefined) pages.delete(oldest);
@@ -140,6 +157,9 @@ function formatCursor(page: number): string {
 }
 
 function parseCursor(cursor: string): number | null {
-  const match = cursor.length > 64 ? null : /^page ([1-9]\d{0,6})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
+  const match =
+    cursor.length > 64
+      ? null
+      : /^page ([1-9]\d{0,6})$/.exec(Buffer.from(cursor, "base64url").toString("latin1"));
   return match === null ? null : Number(match[1]);
 }

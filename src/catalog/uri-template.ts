@@ -17,7 +17,8 @@ export function compileUri(pattern: string): UriPattern {
   const fail = (why: string): never => {
     throw new Fault("server_invalid", { detail: `The resource URI ${JSON.stringify(pattern)} ${why}.` });
   };
-  if (!/^[a-z][a-z0-9+.-]*:/i.test(pattern) || pattern.length > MAX_URI) fail("does not begin with a scheme, or is too long");
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(pattern) || pattern.length > MAX_URI)
+    fail("does not begin with a scheme, or is too long");
   const names = [...pattern.matchAll(VARIABLE)].map((match) => match[1] ?? "");
   if (/[{}]/.test(pattern.replaceAll(VARIABLE, ""))) fail("uses more of RFC 6570 than {name}");
   if (new Set(names).size !== names.length) fail("uses a variable twice");
@@ -39,7 +40,9 @@ export function compileUri(pattern: string): UriPattern {
       const match = expression.exec(uri);
       if (match === null) return null;
       try {
-        return Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1] ?? "")]));
+        return Object.fromEntries(
+          names.map((name, index) => [name, decodeURIComponent(match[index + 1] ?? "")]),
+        );
       } catch {
         return null;
       }

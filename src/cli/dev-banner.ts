@@ -1,7 +1,10 @@
 import type { ReadyLine } from "./dev-messages.ts";
 
 /** What `bulkhead dev` prints for people: where everything is, a token for each tenant, and what to paste. */
-export function devBanner(line: ReadyLine, more: { readonly module: string; readonly logFile: string }): string {
+export function devBanner(
+  line: ReadyLine,
+  more: { readonly module: string; readonly logFile: string },
+): string {
   const first = line.tenants[0];
   const parts = [
     `bulkhead serves ${more.module}`,
@@ -13,10 +16,18 @@ export function devBanner(line: ReadyLine, more: { readonly module: string; read
     `  Log, one JSON line a call    ${more.logFile}`,
     "",
     "Tokens, good for an hour (development only):",
-    ...line.tenants.flatMap((tenant) => ["", `  ${tenant.slug}, as ${tenant.users[0]?.name ?? "its first user"}`, `  ${tenant.token}`]),
+    ...line.tenants.flatMap((tenant) => [
+      "",
+      `  ${tenant.slug}, as ${tenant.users[0]?.name ?? "its first user"}`,
+      `  ${tenant.token}`,
+    ]),
   ];
   if (first !== undefined) {
-    const config = { mcpServers: { [first.slug]: { type: "http", url: first.mcp, headers: { Authorization: `Bearer ${first.token}` } } } };
+    const config = {
+      mcpServers: {
+        [first.slug]: { type: "http", url: first.mcp, headers: { Authorization: `Bearer ${first.token}` } },
+      },
+    };
     parts.push(
       "",
       "Paste into a client's configuration:",
@@ -39,7 +50,10 @@ function curl(url: string, token: string): string {
     id: 1,
     method: "tools/list",
     params: {
-      _meta: { "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} },
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+      },
     },
   };
   return [

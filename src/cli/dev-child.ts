@@ -1,61 +1,48 @@
-import { createWriteStream } from "node:fs";
-import { createBulkhead, type LogDestination } from "../server.ts";
-import type { ChildReport, ReadyLine, ServeOrder } from "./dev-messages.ts";
+import { openSync, writeSync } from "node:fs";
+import { Fault } from "../core/fault.ts";
+import { type Bulkhead, createBulkhead, type LogDestination } from "../server.ts";
+import type { ChildReport, ReadyLine, ServeOrder, StopOrder } from "./dev-messages.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { toReport } from "./report-error.ts";
 import { onStopSignal } from "./stop-signals.ts";
 
-/** The serving half of `bulkhead dev`: does what its supervisor orders, and goes when the supervisor is gone. */
-export async function devChild(): Promise<void> {
-  const order = await new Promise<ServeOrder>((resolve) => process.once("message", (message) => resolve(message as ServeOrder)));
-  const report = (message: ChildReport): void => void process.send?.(message);
-  try {
-    const server = await loadServerModule(order.module);
-    const url = `http://127.0.0.1:${order.port}`;
-    const bulkhead = createBulkhead({
-      server,
-      databaseUrl: order.databaseUrl,
-      publicUrl: url,
-      operatorToken: order.operatorToken,
-      mode: "development",
-      migrate: true,
-      soleInstance: true,
-      log: logDestination(order.logFile),
-      drainMs: 5_000,
-    });
-    let stopping: Promise<void> | null = null;
-    const stop = (): void => {
-      stopping ??= bulkhead.close().finally(() => process.exit(0));
-    };
-    onStopSignal(stop);
-    process.once("disconnect", stop);
-    process.on("message", (message) => {
-      if ((message as { type?: unknown }).type === "stop") stop();
-    });
-    try {
-      await bulkhead.listen(order.port);
-    } catch (error) {
-      await bulkhead.close();
-      throw error;
-    }
-    const development = bulkhead.development();
-    const line: ReadyLine = {
-      event: "ready",
-      url,
-      mcp: `${url}/mcp`,
-      issuer: development?.issuer ?? "",
-      admin: { url: `${url}/admin/v1`, token: order.operatorToken },
-      console: `${url}/console/`,
-      tenants: (await development?.tenants()) ?? [],
-    };
-    report({ type: "ready", line });
-  } catch (error) {
-    report({ type: "failed", error: toReport(error) });
-    process.disconnect?.();
-    process.exitCode = 1;
-  }
-}
+/** Longest wait for calls under way, in milliseconds. */
+const DRAIN_MS = 5_000;
 
-function logDestination(file: string | null): LogDestination {
-  return file === null ? process.stderr : createWriteStream(file, { flags: "a", mode: 0o600 });
+/**
+ * The serving half of `bulkhead dev`: does what its supervisor orders, and goes when the supervisor is gone. Never ends by
+ * itself before that, whatever the module has left running.
+ * @returns the exit status.
+ */
+export async function devChild(): Promise<number> {
+  if (process.send === undefined) {
+    throw new Fault("usage", { detail: "dev-child is a part of bulkhead dev and not a command of its own." });
+  }
+  const stopped = new Promise<void>((resolve) => {
+    onStopSignal(resolve);
+    process.once("disconnect", resolve);
+    process.on("message", (message) => {
+      if ((message as ServeOrder | StopOrder).type === "stop") resolve();
+    });
+  });
+  const order = await new Promise<ServeOrder | null>((resolve) => {
+    process.on("message", (message) => {
+      const told = message as ServeOrder | StopOrder;
+      if (told.type === "serve") resolve(told);
+    });
+    void stopped.then(() => resolve(null));
+  });
+  if (order === null) return 0;
+  let bulkhead: Bulkhead | null = null;
+  try {
+    bulkhead = await start(order);
+    await report({ type: "ready", line: await readyLine(order, bulkhead) });
+    await stopped;
+    return 0;
+  } catch (error) {
+    await report({ type: "failed", error: toReport(error) });
+    return 1;
+  } finally {
+    await bulkhead?.close();
+  }
 }

@@ -8,8 +8,15 @@ export interface ServeOrder {
   readonly port: number;
   readonly databaseUrl: string;
   readonly operatorToken: string;
+  /** True where the database is this supervisor's own, so that no other server can be using it. */
+  readonly soleInstance: boolean;
   /** File for JSON log lines; null: standard error. */
   readonly logFile: string | null;
+}
+
+/** Tells the child to finish what is under way and end. */
+export interface StopOrder {
+  readonly type: "stop";
 }
 
 /** The line of the contract, and what is printed for people. */

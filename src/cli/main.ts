@@ -9,7 +9,9 @@ const MAIN = fileURLToPath(import.meta.url);
 /** Commands load what they need when they run, so that the supervisor stays small and `--help` is quick. */
 function program(): Command {
   const bulkhead = new Command("bulkhead")
-    .description("A multi-tenant MCP server: many customers from one deployment, each in a watertight compartment.")
+    .description(
+      "A multi-tenant MCP server: many customers from one deployment, each in a watertight compartment.",
+    )
     .version(VERSION)
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
@@ -17,14 +19,23 @@ function program(): Command {
 
   bulkhead
     .command("dev")
-    .description("Run a server module on this machine, with its own PostgreSQL, issuers and demonstration tenants.")
+    .description(
+      "Run a server module on this machine, with its own PostgreSQL, issuers and demonstration tenants.",
+    )
     .argument("[module]", "file that exports a server", "server.ts")
     .option("--port <number>", "port on 127.0.0.1", port, 8787)
     .option("--data-dir <directory>", "where the database and its keys are kept", ".bulkhead")
     .option("--json", "print one line of JSON when ready")
     .action(async (module: string, options: { port: number; dataDir: string; json?: boolean }) => {
       const { dev } = await import("./dev.ts");
-      await dev({ main: MAIN, module, port: options.port, dataDir: options.dataDir, json: options.json === true, env: process.env });
+      await dev({
+        main: MAIN,
+        module,
+        port: options.port,
+        dataDir: options.dataDir,
+        json: options.json === true,
+        env: process.env,
+      });
     });
 
   bulkhead
@@ -53,7 +64,9 @@ function program(): Command {
 
   bulkhead
     .command("migrate")
-    .description("Bring the database in DATABASE_URL to this version, and to that of a server module's own tables.")
+    .description(
+      "Bring the database in DATABASE_URL to this version, and to that of a server module's own tables.",
+    )
     .argument("[module]", "file that exports a server")
     .option("--json", "print the result as JSON")
     .action(async (module: string | undefined, options: { json?: boolean }) => {

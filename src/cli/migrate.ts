@@ -12,7 +12,8 @@ export async function runMigrate(options: {
   const settings = connectionSettings(databaseUrl(options.env));
   const server = options.module === undefined ? undefined : await loadServerModule(options.module);
   const report = await migrate(settings, { mode: "production", app: server?.migrations });
-  if (options.json) process.stdout.write(`${JSON.stringify({ event: "migrated", applied: report.applied })}\n`);
+  if (options.json)
+    process.stdout.write(`${JSON.stringify({ event: "migrated", applied: report.applied })}\n`);
   else if (report.applied.length === 0) process.stdout.write("Nothing to migrate.\n");
   else process.stdout.write(`Applied ${report.applied.join(", ")}.\n`);
 }

@@ -18,7 +18,10 @@ export async function serve(options: {
   const url = databaseUrl(options.env);
   const publicUrl = options.publicUrl ?? options.env.BULKHEAD_PUBLIC_URL;
   if (publicUrl === undefined || publicUrl === "") {
-    throw new Fault("setting_invalid", { detail: "No public URL is given.", remedy: "Give --public-url, for example https://mcp.example.com." });
+    throw new Fault("setting_invalid", {
+      detail: "No public URL is given.",
+      remedy: "Give --public-url, for example https://mcp.example.com.",
+    });
   }
   const operatorToken = options.env.BULKHEAD_OPERATOR_TOKEN;
   forgetSecrets();
@@ -35,7 +38,9 @@ export async function serve(options: {
     onStopSignal(() => void bulkhead.close());
     const origin = new URL(publicUrl).origin;
     if (options.json) {
-      process.stdout.write(`${JSON.stringify({ event: "ready", url: origin, mcp: `${origin}/mcp`, listening: { host: options.host, port } })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ event: "ready", url: origin, mcp: `${origin}/mcp`, listening: { host: options.host, port } })}\n`,
+      );
     } else {
       process.stdout.write(`bulkhead serves ${options.module} on ${options.host}:${port} as ${origin}\n`);
     }

@@ -14,7 +14,9 @@ export class Fault extends Error {
 
   constructor(code: ErrorCode, options: { detail?: string; remedy?: string; cause?: unknown } = {}) {
     const row = errorRow(code);
-    super(options.detail === undefined ? row.text : `${row.text} ${options.detail}`, { cause: options.cause });
+    super(options.detail === undefined ? row.text : `${row.text} ${options.detail}`, {
+      cause: options.cause,
+    });
     this.code = code;
     this.remedy = options.remedy ?? row.remedy;
     this.detail = options.detail;

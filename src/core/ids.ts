@@ -41,7 +41,10 @@ export interface IdSource {
 }
 
 /** @param now milliseconds since 1970, from the clock of the caller. */
-export function createIdSource(now: () => number, random: (bytes: number) => Uint8Array = randomBytes): IdSource {
+export function createIdSource(
+  now: () => number,
+  random: (bytes: number) => Uint8Array = randomBytes,
+): IdSource {
   // Random bytes are drawn in blocks: one system call serves 400 ids on the request path.
   const block = 4000;
   let pool = random(block);

@@ -12,7 +12,11 @@ export interface AuditRepository {
    * Gives the outcome `unknown` to every intent whose instance is gone: stopped, or not heard of for `deadAfterMs`.
    * Gives back how many there were.
    */
-  closeOrphans(options: { readonly runId: InstanceId; readonly deadAfterMs: number; readonly now: number }): Promise<number>;
+  closeOrphans(options: {
+    readonly runId: InstanceId;
+    readonly deadAfterMs: number;
+    readonly now: number;
+  }): Promise<number>;
 }
 
 /** Any constant: one instance closes orphans at a time. */
@@ -129,7 +133,11 @@ async function insert(db: SystemConnection, rows: readonly AuditRow[]): Promise<
   );
 }
 
-async function readHeads(db: SystemConnection, runId: AuditRow["runId"], tenants: readonly string[]): Promise<Map<string, ChainHead>> {
+async function readHeads(
+  db: SystemConnection,
+  runId: AuditRow["runId"],
+  tenants: readonly string[],
+): Promise<Map<string, ChainHead>> {
   const { rows } = await db.query<{ tenant_id: string; seq: string; hash: Buffer }>(
     `SELECT DISTINCT ON (tenant_id) tenant_id, seq, hash FROM bulkhead.audit_entries
       WHERE run_id = $1 AND tenant_id = ANY ($2) ORDER BY tenant_id, seq DESC`,

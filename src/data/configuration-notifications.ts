@@ -12,7 +12,10 @@ export interface ConfigurationNotifications {
 /** Pause before listening is tried again after the connection was lost, in milliseconds. */
 const RETRY_MS = 1_000;
 
-export function listenForConfiguration(settings: ConnectionSettings, onHint: () => void): ConfigurationNotifications {
+export function listenForConfiguration(
+  settings: ConnectionSettings,
+  onHint: () => void,
+): ConfigurationNotifications {
   let client: pg.Client | null = null;
   let timer: NodeJS.Timeout | null = null;
   let closed = false;

@@ -78,7 +78,9 @@ export function createConfigurationSource(system: SystemDoor): ConfigurationSour
     changesSince: (version) =>
       system.run("read configuration", async (db) => {
         // The version first: a change between the two statements is then read twice, not missed.
-        const { rows } = await db.query<{ version: string }>("SELECT version FROM bulkhead.configuration_version");
+        const { rows } = await db.query<{ version: string }>(
+          "SELECT version FROM bulkhead.configuration_version",
+        );
         const current = Number(rows[0]?.version ?? 0);
         if (current === version) return { version, tenants: [], everything: false };
         const changes = await db.query<{ tenant_id: TenantId | null }>(

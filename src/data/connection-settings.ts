@@ -33,7 +33,8 @@ export function connectionSettings(url: string): ConnectionSettings {
 export function rolePassword(admin: ConnectionSettings, role: DoorRole): string {
   if (typeof admin.password !== "string" || admin.password === "") {
     throw new Fault("setting_invalid", {
-      detail: "The database URL must contain a password, from which those of Bulkhead's own roles are derived.",
+      detail:
+        "The database URL must contain a password, from which those of Bulkhead's own roles are derived.",
     });
   }
   return createHmac("sha256", admin.password).update(`bulkhead role ${role}`).digest("base64url");

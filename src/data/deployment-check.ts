@@ -15,7 +15,9 @@ export async function checkDeployment(system: SystemDoor, mode: "development" | 
       "SELECT to_regclass('public.bulkhead_migrations') IS NOT NULL AND to_regclass('bulkhead.deployment') IS NOT NULL AS there",
     );
     if (present.rows[0]?.there !== true) return null;
-    const applied = await db.query<{ name: string }>("SELECT name FROM public.bulkhead_migrations WHERE scope = 'bulkhead'");
+    const applied = await db.query<{ name: string }>(
+      "SELECT name FROM public.bulkhead_migrations WHERE scope = 'bulkhead'",
+    );
     const deployment = await db.query<{ mode: string; development: boolean }>(
       `SELECT mode, EXISTS (SELECT 1 FROM bulkhead.issuers WHERE development)
                     OR EXISTS (SELECT 1 FROM bulkhead.development_keys) AS development FROM bulkhead.deployment`,
@@ -34,7 +36,8 @@ export async function checkDeployment(system: SystemDoor, mode: "development" | 
   if (mode === "production" && (state.deployment?.mode !== "production" || state.deployment.development)) {
     throw new Fault("database_is_development");
   }
-  if (mode === "development" && state.deployment?.mode !== "development") throw new Fault("database_not_development");
+  if (mode === "development" && state.deployment?.mode !== "development")
+    throw new Fault("database_not_development");
   const findings = await checkIsolation(system);
   if (findings.length > 0) {
     throw new Fault("isolation_broken", {

@@ -15,7 +15,9 @@ export interface TenantToSetUp {
 
 /** What development starts with. */
 export interface DevelopmentToSetUp {
-  readonly plans: Readonly<Record<string, { readonly limits?: PartialLimits; readonly toolSets?: readonly string[] }>>;
+  readonly plans: Readonly<
+    Record<string, { readonly limits?: PartialLimits; readonly toolSets?: readonly string[] }>
+  >;
   readonly tenants: readonly TenantToSetUp[];
   /** URL of a tenant's issuer, and of the broker's (slug null). */
   readonly issuerOf: (slug: Slug | null) => string;
@@ -45,7 +47,9 @@ export async function setUpDevelopment(
   const { system, ids } = doors;
   await system.transaction("set up development", async (db) => {
     // Plans are set as the module states them once; afterwards the operator may have changed them.
-    const { rows } = await db.query<{ isNew: boolean }>('SELECT set_up_at IS NULL AS "isNew" FROM bulkhead.deployment');
+    const { rows } = await db.query<{ isNew: boolean }>(
+      'SELECT set_up_at IS NULL AS "isNew" FROM bulkhead.deployment',
+    );
     const isNew = rows[0]?.isNew === true;
     for (const [name, plan] of Object.entries(wanted.plans)) {
       await db.query(
@@ -72,14 +76,21 @@ export async function setUpDevelopment(
 }
 
 /** Fills a tenant once: what an interrupted attempt has left is removed first. */
-async function seed(doors: { readonly system: SystemDoor; readonly tenant: TenantDoor }, tenant: TenantToSetUp): Promise<void> {
+async function seed(
+  doors: { readonly system: SystemDoor; readonly tenant: TenantDoor },
+  tenant: TenantToSetUp,
+): Promise<void> {
   const { rows } = await doors.system.run("set up development", (db) =>
-    db.query<{ id: TenantId }>("SELECT id FROM bulkhead.tenants WHERE slug = $1 AND seeded_at IS NULL", [tenant.slug]),
+    db.query<{ id: TenantId }>("SELECT id FROM bulkhead.tenants WHERE slug = $1 AND seeded_at IS NULL", [
+      tenant.slug,
+    ]),
   );
   const id = rows[0]?.id;
   if (id === undefined) return;
   if (tenant.seed !== undefined) {
-    await doors.system.run("set up development", (db) => db.query("SELECT bulkhead.erase_tenant_rows($1)", [id]));
+    await doors.system.run("set up development", (db) =>
+      db.query("SELECT bulkhead.erase_tenant_rows($1)", [id]),
+    );
     const sql = doors.tenant.open({ tenantId: id, readOnly: false, statementTimeoutMs: SEED_TIMEOUT_MS });
     await tenant.seed({ sql, store: createStore(sql) });
   }
@@ -89,8 +100,14 @@ async function seed(doors: { readonly system: SystemDoor; readonly tenant: Tenan
 }
 
 /** Every tenant has an issuer of its own and a place in the broker's table. Their URLs follow the port of this start. */
-async function setUpIssuers(db: SystemConnection, ids: IdSource, wanted: DevelopmentToSetUp): Promise<DevelopmentIssuerRecord[]> {
-  const { rows: tenants } = await db.query<{ id: TenantId; slug: Slug }>("SELECT id, slug FROM bulkhead.tenants ORDER BY created_at, id");
+async function setUpIssuers(
+  db: SystemConnection,
+  ids: IdSource,
+  wanted: DevelopmentToSetUp,
+): Promise<DevelopmentIssuerRecord[]> {
+  const { rows: tenants } = await db.query<{ id: TenantId; slug: Slug }>(
+    "SELECT id, slug FROM bulkhead.tenants ORDER BY created_at, id",
+  );
   const { rows: old } = await db.query<{ id: IssuerId; tenant_id: TenantId | null; issuer: string }>(
     "SELECT id, tenant_id, issuer FROM bulkhead.issuers WHERE development",
   );
@@ -106,7 +123,11 @@ async function setUpIssuers(db: SystemConnection, ids: IdSource, wanted: Develop
         [id, tenantId, issuer, wanted.jwksUriOf(issuer)],
       );
     } else if (known.issuer !== issuer) {
-      await db.query("UPDATE bulkhead.issuers SET issuer = $2, jwks_uri = $3 WHERE id = $1", [id, issuer, wanted.jwksUriOf(issuer)]);
+      await db.query("UPDATE bulkhead.issuers SET issuer = $2, jwks_uri = $3 WHERE id = $1", [
+        id,
+        issuer,
+        wanted.jwksUriOf(issuer),
+      ]);
     }
     // The key belongs to the registration, not to its URL, which changes with the port.
     const { rows } = await db.query<{ private_jwk: Record<string, unknown> }>(
@@ -115,7 +136,10 @@ async function setUpIssuers(db: SystemConnection, ids: IdSource, wanted: Develop
     );
     const privateKey = rows[0]?.private_jwk ?? (await wanted.newSigningKey());
     if (rows[0] === undefined) {
-      await db.query("INSERT INTO bulkhead.development_keys (issuer_id, private_jwk) VALUES ($1, $2)", [id, JSON.stringify(privateKey)]);
+      await db.query("INSERT INTO bulkhead.development_keys (issuer_id, private_jwk) VALUES ($1, $2)", [
+        id,
+        JSON.stringify(privateKey),
+      ]);
     }
     records.push({ slug, tenantId, issuer, privateKey });
     return id;

@@ -6,7 +6,9 @@ export async function ensureDatabase(adminUrl: string, name: string): Promise<vo
   const client = new pg.Client(connectionSettings(adminUrl));
   await client.connect();
   try {
-    const { rowCount } = await client.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", [name]);
+    const { rowCount } = await client.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", [
+      name,
+    ]);
     if (rowCount === 0) await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
   } finally {
     await client.end();

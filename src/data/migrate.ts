@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { Fault } from "../core/fault.ts";
 import { type ConnectionSettings, type DoorRole, rolePassword } from "./connection-settings.ts";
+import { requireDevelopmentDatabase } from "./development-database.ts";
 
 /** What a run of {@link migrate} did. */
 export interface MigrationReport {
@@ -32,8 +33,9 @@ interface Migration {
  * module, each in a transaction of its own, under one lock. Files are numbered `0001_name.sql`; one that was applied
  * may not change.
  *
- * @param options.mode what the database is marked as when it is new.
- * @throws Fault `migration_failed` naming the file; `database_unavailable`.
+ * @param options.mode what the database is marked as when it is new. For `development` a database that is neither empty
+ *   nor marked so is refused before anything is written.
+ * @throws Fault `migration_failed` naming the file; `database_unavailable`; `database_not_development`.
  */
 export async function migrate(
   admin: ConnectionSettings,
@@ -49,6 +51,7 @@ export async function migrate(
   }
   try {
     await client.query("SELECT pg_catalog.pg_advisory_lock($1)", [LOCK]);
+    if (options.mode === "development") await requireDevelopmentDatabase(client);
     await ensureRoles(client, admin);
     await ensureDatabaseRights(client);
     await client.query(`CREATE TABLE IF NOT EXISTS public.bulkhead_migrations (
@@ -65,7 +68,7 @@ export async function migrate(
       const key = `${migration.scope}/${migration.name}`;
       const before = done.get(key);
       if (before === undefined) {
-        await apply(client, migration);
+        await apply(client, migration, options.mode);
         applied.push(key);
       } else if (before !== migration.checksum) {
         throw new Fault("migration_failed", {
@@ -73,9 +76,6 @@ export async function migrate(
           remedy: "Restore the file, and put the change into a new migration.",
         });
       }
-    }
-    if (created) {
-      await client.query("INSERT INTO bulkhead.deployment (mode) VALUES ($1)", [options.mode]);
     }
     return { applied, created };
   } finally {
@@ -93,7 +93,10 @@ async function readMigrations(scope: Migration["scope"], directory: URL): Promis
   try {
     names = await readdir(directory);
   } catch (cause) {
-    throw new Fault("migration_failed", { detail: `The directory ${fileURLToPath(directory)} cannot be read.`, cause });
+    throw new Fault("migration_failed", {
+      detail: `The directory ${fileURLToPath(directory)} cannot be read.`,
+      cause,
+    });
   }
   const files = names.filter((name) => name.endsWith(".sql")).sort();
   const numbers = new Set<string>();
@@ -113,7 +116,11 @@ async function readMigrations(scope: Migration["scope"], directory: URL): Promis
   );
 }
 
-async function apply(client: pg.Client, migration: Migration): Promise<void> {
+async function apply(
+  client: pg.Client,
+  migration: Migration,
+  mode: "development" | "production",
+): Promise<void> {
   try {
     await client.query("BEGIN");
     if (migration.scope === "app") {
@@ -129,6 +136,11 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     await client.query(migration.text);
     await client.query("RESET ROLE");
     await client.query("SET LOCAL search_path = pg_catalog, pg_temp");
+    // With the first migration, so that no interruption leaves a database of Bulkhead's without its mark.
+    await client.query(
+      "INSERT INTO bulkhead.deployment (mode) SELECT $1 WHERE NOT EXISTS (SELECT FROM bulkhead.deployment)",
+      [mode],
+    );
     if (migration.scope === "app") {
       await client.query("DELETE FROM bulkhead.tenant_claims WHERE tenant_id = $1", [MIGRATION_TENANT]);
     }
@@ -140,7 +152,10 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     await client.query("COMMIT");
   } catch (cause) {
     await client.query("ROLLBACK").catch(() => {});
-    throw new Fault("migration_failed", { detail: `${migration.scope}/${migration.name}: ${message(cause)}`, cause });
+    throw new Fault("migration_failed", {
+      detail: `${migration.scope}/${migration.name}: ${message(cause)}`,
+      cause,
+    });
   }
 }
 
@@ -164,7 +179,8 @@ async function inSharedCatalog(change: () => Promise<unknown>): Promise<void> {
       return;
     } catch (error) {
       // "tuple concurrently updated" has no SQLSTATE of its own (XX000); 23505 is two first grants at once.
-      const raced = (error as { code?: string }).code === "23505" || /tuple concurrently/.test(message(error));
+      const raced =
+        (error as { code?: string }).code === "23505" || /tuple concurrently/.test(message(error));
       if (!raced || tries === 20) throw error;
     }
   }
@@ -182,7 +198,9 @@ async function createRole(client: pg.Client, role: string, login: "LOGIN" | "NOL
   const { rowCount } = await client.query("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", [role]);
   if (rowCount === 0) {
     try {
-      await client.query(`CREATE ROLE ${role} ${login} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS`);
+      await client.query(
+        `CREATE ROLE ${role} ${login} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS`,
+      );
     } catch (error) {
       // Another database's migrator in the same cluster was faster: 42710 duplicate_object, 23505 in the catalog.
       const code = (error as { code?: string }).code;

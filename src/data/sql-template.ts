@@ -17,13 +17,15 @@ export function createSqlTemplate(
 ): TenantSql {
   const template = <T extends Row>(strings: TemplateStringsArray, ...values: (SqlValue | SqlStatement)[]) =>
     new Statement<T>(strings, values, run);
-  const unsafe = <T extends Row>(text: string, values: readonly SqlValue[] = []) => new Statement<T>(text, values, run);
+  const unsafe = <T extends Row>(text: string, values: readonly SqlValue[] = []) =>
+    new Statement<T>(text, values, run);
   return Object.freeze(Object.assign(template, { unsafe, json, transaction }));
 }
 
 function json(value: unknown): SqlJson {
   const text = JSON.stringify(value);
-  if (text === undefined) throw new Fault("sql_refused", { detail: "sql.json was given something that JSON cannot express." });
+  if (text === undefined)
+    throw new Fault("sql_refused", { detail: "sql.json was given something that JSON cannot express." });
   return { kind: "json", text };
 }
 
@@ -35,12 +37,17 @@ class Statement<T extends Row> implements SqlStatement<T> {
   readonly #run: RunStatement;
   #result: Promise<T[]> | undefined;
 
-  constructor(parts: TemplateStringsArray | string, values: readonly (SqlValue | SqlStatement)[], run: RunStatement) {
+  constructor(
+    parts: TemplateStringsArray | string,
+    values: readonly (SqlValue | SqlStatement)[],
+    run: RunStatement,
+  ) {
     this.#parts = parts;
     this.#values = values;
     this.#run = run;
   }
 
+  // biome-ignore lint/suspicious/noThenProperty: a statement is awaited, and so must be a thenable that has not started yet.
   then<A = T[], B = never>(
     onFulfilled?: ((rows: T[]) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -59,7 +66,9 @@ class Statement<T extends Row> implements SqlStatement<T> {
   bind(values: unknown[]): string {
     if (typeof this.#parts === "string") {
       if (values.length > 0 && this.#values.length > 0) {
-        throw new Fault("sql_refused", { detail: "sql.unsafe with values cannot be a part of another statement." });
+        throw new Fault("sql_refused", {
+          detail: "sql.unsafe with values cannot be a part of another statement.",
+        });
       }
       values.push(...this.#values.map(toParameter));
       return this.#parts;
@@ -79,10 +88,13 @@ class Statement<T extends Row> implements SqlStatement<T> {
 }
 
 function toParameter(value: SqlValue | SqlStatement): unknown {
-  if (value === undefined) throw new Fault("sql_refused", { detail: "A placed value is undefined; write null for SQL's NULL." });
+  if (value === undefined)
+    throw new Fault("sql_refused", { detail: "A placed value is undefined; write null for SQL's NULL." });
   if (typeof value === "object" && value !== null && "kind" in value) {
     if (value.kind === "json") return value.text;
-    throw new Fault("sql_refused", { detail: "A statement of another connection cannot be a part of this one." });
+    throw new Fault("sql_refused", {
+      detail: "A statement of another connection cannot be a part of this one.",
+    });
   }
   return value;
 }

@@ -1,7 +1,15 @@
-import { refuse, type Refusal } from "../core/refusal.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
 
 /** The words a tenant's statement may begin with. Everything else (SET, BEGIN, DO, COPY, EXPLAIN, CREATE …) is refused. */
-const FIRST_WORDS: ReadonlySet<string> = new Set(["select", "with", "values", "insert", "update", "delete", "merge"]);
+const FIRST_WORDS: ReadonlySet<string> = new Set([
+  "select",
+  "with",
+  "values",
+  "insert",
+  "update",
+  "delete",
+  "merge",
+]);
 
 /** A tenant's statement is at most this long, in UTF-16 code units. */
 const MAX_LENGTH = 1_000_000;
@@ -11,13 +19,16 @@ const MAX_LENGTH = 1_000_000;
  * PostgreSQL: the door uses the extended protocol, which refuses several.
  */
 export function checkStatement(text: string): Refusal | null {
-  if (text.length > MAX_LENGTH) return refuse("sql_refused", { detail: "It is longer than 1,000,000 characters." });
+  if (text.length > MAX_LENGTH)
+    return refuse("sql_refused", { detail: "It is longer than 1,000,000 characters." });
   if (text.includes("\0")) return refuse("sql_refused", { detail: "It contains a NUL character." });
   const start = skipBlank(text);
   if (start === null) return refuse("sql_refused", { detail: "A comment does not end." });
   const word = /^[a-z]+(?![\w$\u0080-\uffff])/i.exec(text.slice(start, start + 20))?.[0]?.toLowerCase();
   if (word === undefined || !FIRST_WORDS.has(word)) {
-    return refuse("sql_refused", { detail: word === undefined ? "It does not begin with a word." : `It begins with ${word.toUpperCase()}.` });
+    return refuse("sql_refused", {
+      detail: word === undefined ? "It does not begin with a word." : `It begins with ${word.toUpperCase()}.`,
+    });
   }
   return null;
 }

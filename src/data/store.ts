@@ -20,7 +20,8 @@ export function createStore(sql: TenantSql): TenantStore {
           SET value = excluded.value, version = entry.version + 1, expires_at = NULL, updated_at = now()`;
     },
     async delete(key: string): Promise<boolean> {
-      const rows = await sql`DELETE FROM bulkhead.store_entries WHERE key = ${checkKey(key)} RETURNING 1 AS gone`;
+      const rows =
+        await sql`DELETE FROM bulkhead.store_entries WHERE key = ${checkKey(key)} RETURNING 1 AS gone`;
       return rows.length > 0;
     },
     async list(prefix = "", options: { limit?: number; after?: string } = {}): Promise<string[]> {
@@ -36,7 +37,13 @@ export function createStore(sql: TenantSql): TenantStore {
 }
 
 function checkKey(key: string): string {
-  if (typeof key !== "string" || key.length < 1 || key.length > MAX_KEY || key.includes("\0") || !key.isWellFormed()) {
+  if (
+    typeof key !== "string" ||
+    key.length < 1 ||
+    key.length > MAX_KEY ||
+    key.includes("\0") ||
+    !key.isWellFormed()
+  ) {
     throw new Fault("store_key_invalid");
   }
   return key;
@@ -45,7 +52,11 @@ function checkKey(key: string): string {
 function checkValue(value: unknown): string {
   const text = JSON.stringify(value);
   // PostgreSQL's jsonb holds neither NUL characters nor lone surrogates; JSON.stringify writes both as escapes.
-  if (text === undefined || Buffer.byteLength(text) > MAX_VALUE_BYTES || /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab])/i.test(text)) {
+  if (
+    text === undefined ||
+    Buffer.byteLength(text) > MAX_VALUE_BYTES ||
+    /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab])/i.test(text)
+  ) {
     throw new Fault("store_value_invalid");
   }
   return text;

@@ -19,7 +19,10 @@ export type SystemReason =
 
 /** The part of a connection that work behind the system door uses. */
 export interface SystemConnection {
-  query<T extends pg.QueryResultRow = pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<pg.QueryResult<T>>;
+  query<T extends pg.QueryResultRow = pg.QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<pg.QueryResult<T>>;
 }
 
 /** The door that crosses tenants, by policies for its own role. Not for tools, nor for anything that acts for a tenant. */
@@ -31,8 +34,16 @@ export interface SystemDoor {
   close(): Promise<void>;
 }
 
-export function createSystemDoor(settings: ConnectionSettings, options: { readonly connections: number }): SystemDoor {
-  const pool = new pg.Pool({ ...settings, max: options.connections, idleTimeoutMillis: 30_000, allowExitOnIdle: false });
+export function createSystemDoor(
+  settings: ConnectionSettings,
+  options: { readonly connections: number },
+): SystemDoor {
+  const pool = new pg.Pool({
+    ...settings,
+    max: options.connections,
+    idleTimeoutMillis: 30_000,
+    allowExitOnIdle: false,
+  });
   // A broken idle connection is replaced by the pool; without a listener its error would end the process.
   pool.on("error", () => {});
 
@@ -84,5 +95,7 @@ export function isConnectionTrouble(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") return /^(08...|57P..|53300|ECONN\w+|EPIPE|ENOENT|ETIMEDOUT)$/.test(code);
-  return error instanceof Error && /connection terminated|not queryable|connection error/i.test(error.message);
+  return (
+    error instanceof Error && /connection terminated|not queryable|connection error/i.test(error.message)
+  );
 }

@@ -168,7 +168,10 @@ export function createTenantConnections(options: {
     const entered = slot.entered;
     const cleaning = entered === null || entered.mode.tenantId === mode.tenantId ? [] : [CLEAN_CONNECTION];
     const settled =
-      entered !== null && entered.mode.tenantId === mode.tenantId && entered.claim === claim.secret && entered.useUntil > clock.now();
+      entered !== null &&
+      entered.mode.tenantId === mode.tenantId &&
+      entered.claim === claim.secret &&
+      entered.useUntil > clock.now();
     if (settled && sameMode(entered.mode, mode)) return;
     slot.entered = null;
     await slot.client.query(
@@ -187,7 +190,8 @@ export function createTenantConnections(options: {
       if (closed) throw new Fault("stopping");
       signal?.throwIfAborted();
       const slot =
-        takeIdle(mode) ?? (all.size + opening < options.connections ? await open() : await wait(mode, signal));
+        takeIdle(mode) ??
+        (all.size + opening < options.connections ? await open() : await wait(mode, signal));
       try {
         await enter(slot, mode);
       } catch (cause) {
@@ -215,5 +219,7 @@ export function createTenantConnections(options: {
 }
 
 function sameMode(a: EntryMode, b: EntryMode): boolean {
-  return a.tenantId === b.tenantId && a.readOnly === b.readOnly && a.statementTimeoutMs === b.statementTimeoutMs;
+  return (
+    a.tenantId === b.tenantId && a.readOnly === b.readOnly && a.statementTimeoutMs === b.statementTimeoutMs
+  );
 }

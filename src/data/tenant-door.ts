@@ -1,6 +1,7 @@
 import pg from "pg";
 import { Fault } from "../core/fault.ts";
 import type { Row, TenantSql } from "../tenancy/tenant-context.ts";
+import { sendCancelRequest } from "./cancel-request.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
 import { type BoundStatement, createSqlTemplate } from "./sql-template.ts";
 import { checkStatement } from "./statement-rules.ts";
@@ -31,10 +32,14 @@ export function createTenantDoor(options: {
     let cancelled = false;
     const result = new Promise<Row[]>((resolve, reject) => {
       // "extended": PostgreSQL itself then refuses a text that holds more than one statement.
-      const query = new pg.Query<Row, unknown[]>({ text: statement.text, values: [...statement.values], queryMode: "extended" } as pg.QueryConfig<unknown[]>);
+      const query = new pg.Query<Row, unknown[]>({
+        text: statement.text,
+        values: [...statement.values],
+        queryMode: "extended",
+      } as pg.QueryConfig<unknown[]>);
       const onAbort = (): void => {
         cancelled = true;
-        sendCancel(settings, client, query);
+        sendCancelRequest(settings, client);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       const rows: Row[] = [];
@@ -55,7 +60,8 @@ export function createTenantDoor(options: {
       return cancelled ? { error: signal?.reason, usable: false } : { rows };
     } catch (error) {
       if (cancelled) return { error: signal?.reason, usable: false };
-      if (isConnectionTrouble(error)) return { error: new Fault("database_unavailable", { cause: error }), usable: false };
+      if (isConnectionTrouble(error))
+        return { error: new Fault("database_unavailable", { cause: error }), usable: false };
       return { error: sqlFailed(error), usable: isHarmless(error) };
     }
   };
@@ -64,7 +70,8 @@ export function createTenantDoor(options: {
     open(mode, signal) {
       const run = async (statement: BoundStatement): Promise<Row[]> => {
         const refusal = checkStatement(statement.text);
-        if (refusal !== null) throw new Fault("sql_refused", refusal.detail === undefined ? {} : { detail: refusal.detail });
+        if (refusal !== null)
+          throw new Fault("sql_refused", refusal.detail === undefined ? {} : { detail: refusal.detail });
         const connection = await connections.acquire(mode, signal);
         const outcome = await runOn(connection, statement, signal);
         if ("rows" in outcome) {
@@ -83,7 +90,10 @@ export function createTenantDoor(options: {
         let last: Promise<unknown> = Promise.resolve();
         const runInside = (statement: BoundStatement): Promise<Row[]> => {
           const refusal = checkStatement(statement.text);
-          if (refusal !== null) return Promise.reject(new Fault("sql_refused", refusal.detail === undefined ? {} : { detail: refusal.detail }));
+          if (refusal !== null)
+            return Promise.reject(
+              new Fault("sql_refused", refusal.detail === undefined ? {} : { detail: refusal.detail }),
+            );
           const next = last.then(async () => {
             if (over) throw new Fault("sql_refused", { detail: "The transaction is over." });
             const outcome = await runOn(connection, statement, signal);
@@ -126,7 +136,8 @@ export function createTenantDoor(options: {
 
 /** An error of the statement, for the handler: the database's own text is in it, so it must not reach a caller. */
 function sqlFailed(error: unknown): Fault {
-  const detail = error instanceof pg.DatabaseError ? `${error.code ?? ""} ${error.message}`.trim() : String(error);
+  const detail =
+    error instanceof pg.DatabaseError ? `${error.code ?? ""} ${error.message}`.trim() : String(error);
   return new Fault("sql_failed", { detail, cause: error });
 }
 
@@ -135,12 +146,9 @@ function sqlFailed(error: unknown): Fault {
  * raised by user code (P0), read-only (25006), serialisation and deadlock (40). Anything else leaves doubt.
  */
 function isHarmless(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity === "ERROR" && /^(2[0-3]|42|P0|40|25006|25P02)/.test(error.code ?? "");
-}
-
-/** Asks PostgreSQL to cancel what `client` is running. Best effort: its connection is destroyed in any case. */
-function sendCancel(settings: ConnectionSettings, client: pg.Client, query: unknown): void {
-  const canceller = new pg.Client(settings) as pg.Client & { cancel?: (client: pg.Client, query: unknown) => void };
-  canceller.on("error", () => {});
-  canceller.cancel?.(client, query);
+  return (
+    error instanceof pg.DatabaseError &&
+    error.severity === "ERROR" &&
+    /^(2[0-3]|42|P0|40|25006|25P02)/.test(error.code ?? "")
+  );
 }

@@ -15,7 +15,9 @@ const MIN_LENGTH = 32;
 export function createOperatorGate(token: string | undefined): OperatorGate {
   if (token === undefined) return { tokenHash: null, admits: () => false };
   if (token.length < MIN_LENGTH) {
-    throw new Fault("setting_invalid", { detail: `The operator token must have at least ${MIN_LENGTH} characters.` });
+    throw new Fault("setting_invalid", {
+      detail: `The operator token must have at least ${MIN_LENGTH} characters.`,
+    });
   }
   const tokenHash = sha256(token);
   return {

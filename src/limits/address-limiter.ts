@@ -24,7 +24,10 @@ export function createAddressLimiter(clock: Clock): AddressLimiter {
     check(address) {
       const answer = buckets.get(address)?.peek(RATE, clock.monotonic());
       if (answer === undefined || answer.admitted) return null;
-      return refuse("rate_limited", { retryAfterMs: answer.retryAfterMs, data: { limit: "failedAuthentications" } });
+      return refuse("rate_limited", {
+        retryAfterMs: answer.retryAfterMs,
+        data: { limit: "failedAuthentications" },
+      });
     },
     failed(address) {
       const bucket = buckets.get(address) ?? new TokenBucket(RATE, clock.monotonic());

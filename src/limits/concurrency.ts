@@ -18,7 +18,10 @@ export function createConcurrencyLimiter(): ConcurrencyLimiter {
     enter(tenantId, limit) {
       const count = inFlight.get(tenantId) ?? 0;
       if (limit !== null && count >= limit) {
-        return refuse("rate_limited", { retryAfterMs: RETRY_MS, data: { limit: "maxConcurrency", value: limit } });
+        return refuse("rate_limited", {
+          retryAfterMs: RETRY_MS,
+          data: { limit: "maxConcurrency", value: limit },
+        });
       }
       inFlight.set(tenantId, count + 1);
       return null;

@@ -46,12 +46,22 @@ export function createTenantRateLimiter(clock: Clock): TenantRateLimiter {
 }
 
 /** A burst as stated, or else `rateWindowSeconds` (60) of the sustained rate. */
-export function bucketRate(requestsPerMinute: number, limits: Pick<Limits, "burst" | "rateWindowSeconds">): BucketRate {
+export function bucketRate(
+  requestsPerMinute: number,
+  limits: Pick<Limits, "burst" | "rateWindowSeconds">,
+): BucketRate {
   const perSecond = requestsPerMinute / 60;
-  return { perSecond, capacity: limits.burst ?? Math.max(requestsPerMinute > 0 ? 1 : 0, perSecond * (limits.rateWindowSeconds ?? 60)) };
+  return {
+    perSecond,
+    capacity:
+      limits.burst ?? Math.max(requestsPerMinute > 0 ? 1 : 0, perSecond * (limits.rateWindowSeconds ?? 60)),
+  };
 }
 
 function toRefusal(answer: BucketAnswer, requestsPerMinute: number): Refusal | null {
   if (answer.admitted) return null;
-  return refuse("rate_limited", { retryAfterMs: answer.retryAfterMs, data: { limit: "requestsPerMinute", value: requestsPerMinute } });
+  return refuse("rate_limited", {
+    retryAfterMs: answer.retryAfterMs,
+    data: { limit: "requestsPerMinute", value: requestsPerMinute },
+  });
 }

@@ -1,5 +1,7 @@
 /** What a bucket answers: the number of milliseconds until the next token when there is none now. */
-export type BucketAnswer = { readonly admitted: true; readonly remaining: number } | { readonly admitted: false; readonly retryAfterMs: number };
+export type BucketAnswer =
+  | { readonly admitted: true; readonly remaining: number }
+  | { readonly admitted: false; readonly retryAfterMs: number };
 
 /** Size of a bucket, and tokens that flow into it per second. */
 export interface BucketRate {

@@ -1,4 +1,10 @@
-import { type AuditFacts, type AuditRow, CHAIN_START, type ChainHead, sealAuditRow } from "../core/audit-row.ts";
+import {
+  type AuditFacts,
+  type AuditRow,
+  CHAIN_START,
+  type ChainHead,
+  sealAuditRow,
+} from "../core/audit-row.ts";
 import type { EventSink } from "../core/event.ts";
 import { Fault } from "../core/fault.ts";
 import type { InstanceId, OperationId } from "../core/ids.ts";
@@ -58,16 +64,25 @@ export function createAuditTrail(options: {
     let rows = batch;
     if (doubtful) {
       const known = await store.withOutcome(
-        batch.flatMap(({ facts }) => (facts.kind === "outcome" && facts.operationId !== null ? [facts.operationId] : [])),
+        batch.flatMap(({ facts }) =>
+          facts.kind === "outcome" && facts.operationId !== null ? [facts.operationId] : [],
+        ),
       );
-      rows = batch.filter(({ facts }) => facts.kind !== "outcome" || facts.operationId === null || !known.has(facts.operationId));
+      rows = batch.filter(
+        ({ facts }) =>
+          facts.kind !== "outcome" || facts.operationId === null || !known.has(facts.operationId),
+      );
       const read = await store.heads(runId, [...new Set(rows.map(({ facts }) => facts.tenantId))]);
       heads.clear();
       for (const [tenant, head] of read) heads.set(tenant, head);
     }
     const next = new Map<string, ChainHead>();
     const sealed = rows.map(({ facts }) => {
-      const row = sealAuditRow(facts, runId, next.get(facts.tenantId) ?? heads.get(facts.tenantId) ?? CHAIN_START);
+      const row = sealAuditRow(
+        facts,
+        runId,
+        next.get(facts.tenantId) ?? heads.get(facts.tenantId) ?? CHAIN_START,
+      );
       next.set(facts.tenantId, row);
       return row;
     });
@@ -89,7 +104,14 @@ export function createAuditTrail(options: {
         const waiting = batch.filter((held) => held.reject !== undefined);
         for (const held of waiting) held.reject?.(new Fault("audit_unavailable", { cause }));
         keep(batch.filter((held) => held.reject === undefined));
-        emit({ type: "fault", at: now(), level: "error", where: "audit", message: "Audit rows could not be written.", cause });
+        emit({
+          type: "fault",
+          at: now(),
+          level: "error",
+          where: "audit",
+          message: "Audit rows could not be written.",
+          cause,
+        });
         if (waiting.length === 0) return;
       }
     }
@@ -101,7 +123,13 @@ export function createAuditTrail(options: {
     dropped += Math.max(0, rows.length - room);
     queue = [...rows.slice(0, room), ...queue];
     if (dropped > 0) {
-      emit({ type: "fault", at: now(), level: "error", where: "audit", message: `${dropped} audit rows of read-only operations were lost.` });
+      emit({
+        type: "fault",
+        at: now(),
+        level: "error",
+        where: "audit",
+        message: `${dropped} audit rows of read-only operations were lost.`,
+      });
       dropped = 0;
     }
   };

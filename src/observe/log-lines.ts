@@ -64,7 +64,16 @@ export function createLogLines(options: {
         return;
       }
       case "tool_log":
-        log[event.level]({ time, event: "tool_log", tenant: event.tenantId, operation: event.operationId, fields: event.fields ?? undefined }, event.message);
+        log[event.level](
+          {
+            time,
+            event: "tool_log",
+            tenant: event.tenantId,
+            operation: event.operationId,
+            fields: event.fields ?? undefined,
+          },
+          event.message,
+        );
         return;
       case "lifecycle":
         log.info({ time, event: "lifecycle", phase: event.phase }, event.detail ?? event.phase);
@@ -73,13 +82,31 @@ export function createLogLines(options: {
         log.debug({ time, event: "configuration", tenant: event.tenantId, version: event.version });
         return;
       case "fault":
-        log[event.level]({ time, event: "fault", tenant: event.tenantId, where: event.where, cause: describe(event.cause) }, event.message);
+        log[event.level](
+          { time, event: "fault", tenant: event.tenantId, where: event.where, cause: describe(event.cause) },
+          event.message,
+        );
         return;
       case "refusal_summary":
-        log.warn({ time, event: "refusals", tenant: event.tenantId, stage: event.stage, code: event.code, count: event.count, since: new Date(event.since).toISOString() });
+        log.warn({
+          time,
+          event: "refusals",
+          tenant: event.tenantId,
+          stage: event.stage,
+          code: event.code,
+          count: event.count,
+          since: new Date(event.since).toISOString(),
+        });
         return;
       case "refusal":
-        log.debug({ time, event: "refusal", tenant: event.tenantId, stage: event.stage, code: event.code, cause: describe(event.cause) });
+        log.debug({
+          time,
+          event: "refusal",
+          tenant: event.tenantId,
+          stage: event.stage,
+          code: event.code,
+          cause: describe(event.cause),
+        });
         return;
     }
   };

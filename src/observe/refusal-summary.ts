@@ -40,7 +40,15 @@ export function createRefusalSummary(options: {
       sums = new Map();
       for (const [key, { first, last, count }] of batch) {
         const code = key === "rest" ? "several" : first.code;
-        options.emit({ type: "refusal_summary", at: last, since: first.at, tenantId: first.tenantId, stage: first.stage, code, count });
+        options.emit({
+          type: "refusal_summary",
+          at: last,
+          since: first.at,
+          tenantId: first.tenantId,
+          stage: first.stage,
+          code,
+          count,
+        });
         if (first.tenantId === null || key === "rest") continue;
         options.record({
           tenantId: first.tenantId,

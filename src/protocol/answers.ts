@@ -4,10 +4,20 @@ import type { Refusal } from "../core/refusal.ts";
 import { errorResponse, type RequestId } from "./json-rpc.ts";
 
 /** Writes a JSON text with its length, in one go. Gives the number of bytes; 0 where the caller has gone. */
-export function answerJson(res: ServerResponse, status: number, text: string, headers: Readonly<Record<string, string>> = {}): number {
+export function answerJson(
+  res: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): number {
   if (res.writableEnded || res.destroyed) return 0;
   const body = Buffer.from(text);
-  res.writeHead(status, { "content-type": "application/json", "content-length": body.length, "cache-control": "no-store", ...headers });
+  res.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": body.length,
+    "cache-control": "no-store",
+    ...headers,
+  });
   res.end(body);
   return body.length;
 }
@@ -19,13 +29,23 @@ export function answerJson(res: ServerResponse, status: number, text: string, he
 export function answerRefusal(
   res: ServerResponse,
   refusal: Refusal,
-  options: { readonly id?: RequestId | null; readonly challenge?: string | undefined; readonly close?: boolean } = {},
+  options: {
+    readonly id?: RequestId | null;
+    readonly challenge?: string | undefined;
+    readonly close?: boolean;
+  } = {},
 ): number {
   const headers: Record<string, string> = {};
-  if (refusal.retryAfterMs !== undefined) headers["retry-after"] = String(Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)));
+  if (refusal.retryAfterMs !== undefined)
+    headers["retry-after"] = String(Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)));
   if (options.challenge !== undefined) headers["www-authenticate"] = options.challenge;
   if (refusal.code === "method_not_allowed") headers.allow = "POST";
   // The rest of a body that was not read would be taken for the next request.
   if (options.close === true) headers.connection = "close";
-  return answerJson(res, errorRow(refusal.code).http ?? 500, errorResponse(options.id ?? null, refusal), headers);
+  return answerJson(
+    res,
+    errorRow(refusal.code).http ?? 500,
+    errorResponse(options.id ?? null, refusal),
+    headers,
+  );
 }

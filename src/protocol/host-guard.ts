@@ -28,7 +28,8 @@ export function createHostGuard(options: {
   return {
     check(headers) {
       const host = headers.host;
-      if (host === undefined || !(hosts.has(host) || hosts.has(host.toLowerCase()))) return refuse("host_refused");
+      if (host === undefined || !(hosts.has(host) || hosts.has(host.toLowerCase())))
+        return refuse("host_refused");
       const origin = headers.origin;
       if (origin !== undefined && !origins.has(origin)) return refuse("host_refused");
       return null;
@@ -37,5 +38,10 @@ export function createHostGuard(options: {
 }
 
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
+  return (
+    hostname === "localhost" ||
+    hostname === "[::1]" ||
+    hostname === "::1" ||
+    /^127(\.\d{1,3}){3}$/.test(hostname)
+  );
 }

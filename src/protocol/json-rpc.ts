@@ -25,12 +25,18 @@ export function parseMessage(body: Uint8Array): ClientMessage | Refusal {
   } catch {
     return refuse("parse_error");
   }
-  if (!isObject(value)) return refuse("message_invalid", { detail: Array.isArray(value) ? "A batch is not a message of this revision." : "It is not an object." });
+  if (!isObject(value))
+    return refuse("message_invalid", {
+      detail: Array.isArray(value) ? "A batch is not a message of this revision." : "It is not an object.",
+    });
   const { id, method, params } = value;
-  if (value.jsonrpc !== "2.0") return refuse("message_invalid", { detail: "jsonrpc must be \"2.0\"." });
-  if (typeof method !== "string" || method === "") return refuse("message_invalid", { detail: "method must be a text." });
-  if (id !== undefined && !isRequestId(id)) return refuse("message_invalid", { detail: "id must be a text or an integer." });
-  if (params !== undefined && !isObject(params)) return refuse("message_invalid", { detail: "params must be an object." });
+  if (value.jsonrpc !== "2.0") return refuse("message_invalid", { detail: 'jsonrpc must be "2.0".' });
+  if (typeof method !== "string" || method === "")
+    return refuse("message_invalid", { detail: "method must be a text." });
+  if (id !== undefined && !isRequestId(id))
+    return refuse("message_invalid", { detail: "id must be a text or an integer." });
+  if (params !== undefined && !isObject(params))
+    return refuse("message_invalid", { detail: "params must be an object." });
   return { id, method, params };
 }
 

@@ -8,7 +8,12 @@ import type { OperationOutcome } from "../core/event.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
 import { isObject, type JsonObject, member } from "./json-rpc.ts";
-import { checkParameterHeaders, type Method, type ModernRequest, SUPPORTED_VERSIONS } from "./revision-2026-07-28.ts";
+import {
+  checkParameterHeaders,
+  type Method,
+  type ModernRequest,
+  SUPPORTED_VERSIONS,
+} from "./revision-2026-07-28.ts";
 
 /** What an operation came to: the members of its result, serialised without the braces. */
 export interface Performed {
@@ -78,7 +83,8 @@ export async function resolveOperation(
       const uri = request.name ?? "";
       const found = view.resource(uri);
       if (found === null) return refuse("resource_unknown", { data: { uri } });
-      if (!permits(granted, found.resource.definition.requires)) return lacking(found.resource.definition.requires);
+      if (!permits(granted, found.resource.definition.requires))
+        return lacking(found.resource.definition.requires);
       return readResource(found.resource, uri, found.variables);
     }
     case "prompts/get": {
@@ -117,7 +123,11 @@ function discover(catalog: Catalog): string {
   });
 }
 
-async function callTool(tool: CatalogTool, sent: unknown, headers: IncomingHttpHeaders): Promise<Operation | Refusal> {
+async function callTool(
+  tool: CatalogTool,
+  sent: unknown,
+  headers: IncomingHttpHeaders,
+): Promise<Operation | Refusal> {
   const args: unknown = sent === undefined ? {} : sent;
   if (!isObject(args)) return refuse("params_invalid", { detail: "params.arguments must be an object." });
   const mismatch = checkParameterHeaders(tool.headers, args, headers);
@@ -141,9 +151,14 @@ async function callTool(tool: CatalogTool, sent: unknown, headers: IncomingHttpH
         const result = toToolResult(await tool.definition.run(input, ctx));
         if (tool.output !== null && result.isError !== true) {
           const checked = await tool.output.validate(result.structuredContent);
-          if (!checked.valid) throw new TypeError(`The output of ${target} does not fit its schema: ${checked.issues}`);
+          if (!checked.valid)
+            throw new TypeError(`The output of ${target} does not fit its schema: ${checked.issues}`);
         }
-        return { members: membersOf({ ...result }), outcome: result.isError === true ? "tool_error" : "ok", code: null };
+        return {
+          members: membersOf({ ...result }),
+          outcome: result.isError === true ? "tool_error" : "ok",
+          code: null,
+        };
       } catch (error) {
         if (!(error instanceof CallerError)) throw error;
         return { members: membersOf({ ...errorResult(error.message) }), outcome: "tool_error", code: null };
@@ -152,7 +167,11 @@ async function callTool(tool: CatalogTool, sent: unknown, headers: IncomingHttpH
   };
 }
 
-function readResource(resource: CatalogResource, uri: string, variables: Readonly<Record<string, string>>): Operation {
+function readResource(
+  resource: CatalogResource,
+  uri: string,
+  variables: Readonly<Record<string, string>>,
+): Operation {
   return {
     target: resource.definition.uri,
     readOnly: true,
@@ -162,7 +181,11 @@ function readResource(resource: CatalogResource, uri: string, variables: Readonl
         const value = await resource.definition.read(variables, ctx);
         if (value === undefined) return refuse("resource_unknown", { data: { uri } });
         const contents = [toResourceContents(uri, resource.definition.mimeType, value)];
-        return { members: membersOf({ contents, ttlMs: 0, cacheScope: "private" }), outcome: "ok", code: null };
+        return {
+          members: membersOf({ contents, ttlMs: 0, cacheScope: "private" }),
+          outcome: "ok",
+          code: null,
+        };
       } catch (error) {
         if (!(error instanceof CallerError)) throw error;
         return refuse("params_invalid", { detail: error.message });
@@ -178,9 +201,12 @@ function getPrompt(prompt: CatalogPrompt, sent: unknown): Operation | Refusal {
   for (const argument of prompt.definition.arguments ?? []) {
     const value = member(given, argument.name);
     if (value === undefined) {
-      if (argument.required === true) return refuse("params_invalid", { detail: `The argument ${argument.name} is missing.` });
+      if (argument.required === true)
+        return refuse("params_invalid", { detail: `The argument ${argument.name} is missing.` });
     } else if (typeof value !== "string" || value.length > MAX_ARGUMENT) {
-      return refuse("params_invalid", { detail: `The argument ${argument.name} must be a text of at most ${MAX_ARGUMENT} characters.` });
+      return refuse("params_invalid", {
+        detail: `The argument ${argument.name} must be a text of at most ${MAX_ARGUMENT} characters.`,
+      });
     } else {
       args[argument.name] = value;
     }
@@ -193,7 +219,11 @@ function getPrompt(prompt: CatalogPrompt, sent: unknown): Operation | Refusal {
       try {
         const messages = toPromptMessages(await prompt.definition.get(args, ctx));
         const { description } = prompt.definition;
-        return { members: membersOf({ ...(description === undefined ? {} : { description }), messages }), outcome: "ok", code: null };
+        return {
+          members: membersOf({ ...(description === undefined ? {} : { description }), messages }),
+          outcome: "ok",
+          code: null,
+        };
       } catch (error) {
         if (!(error instanceof CallerError)) throw error;
         return refuse("params_invalid", { detail: error.message });

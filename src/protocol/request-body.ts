@@ -21,7 +21,8 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
       if (size > limit) finish(refuse("body_too_large", { data: { limit } }));
       else chunks.push(chunk);
     };
-    const onEnd = (): void => finish(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
+    const onEnd = (): void =>
+      finish(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
     const onError = (): void => finish(refuse("parse_error", { detail: "The body ended early." }));
     const timer = setTimeout(() => finish(refuse("body_timeout")), timeoutMs);
     req.on("data", onData);
@@ -34,7 +35,8 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
 /** The media type of a message must be JSON: a form cannot send it from another site without asking first. */
 export function checkMediaType(req: IncomingMessage): Refusal | null {
   const type = req.headers["content-type"];
-  if (type !== "application/json" && !/^application\/json\s*(;|$)/i.test(type ?? "")) return refuse("media_type_refused");
+  if (type !== "application/json" && !/^application\/json\s*(;|$)/i.test(type ?? ""))
+    return refuse("media_type_refused");
   const accept = req.headers.accept;
   if (accept !== undefined && !/(application|\*)\/(json|\*)/i.test(accept)) return refuse("not_acceptable");
   return null;

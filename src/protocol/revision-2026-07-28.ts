@@ -45,7 +45,10 @@ export interface ModernRequest {
  * Checks a request against its envelope and headers (basic, "_meta"; Streamable HTTP, "Server Validation"). Pure.
  * A request of an earlier generation (`initialize`, or no `_meta`) is refused in the words by which its client finds out.
  */
-export function checkRequest(message: ClientMessage & { readonly id: RequestId }, headers: IncomingHttpHeaders): ModernRequest | Refusal {
+export function checkRequest(
+  message: ClientMessage & { readonly id: RequestId },
+  headers: IncomingHttpHeaders,
+): ModernRequest | Refusal {
   const meta = member(message.params, "_meta");
   const version = isObject(meta) ? member(meta, META_VERSION) : undefined;
   const header = headers["mcp-protocol-version"];
@@ -56,28 +59,36 @@ export function checkRequest(message: ClientMessage & { readonly id: RequestId }
       data: { supported: SUPPORTED_VERSIONS, requested: typeof asked === "string" ? asked.slice(0, 64) : "" },
     });
   }
-  if (message.params === undefined || !isObject(meta) || typeof version !== "string") return refuse("envelope_invalid");
+  if (message.params === undefined || !isObject(meta) || typeof version !== "string")
+    return refuse("envelope_invalid");
   if (header === undefined) return refuse("header_mismatch", { detail: "MCP-Protocol-Version is missing." });
   if (typeof header !== "string" || header.trim() !== version) {
     return refuse("header_mismatch", { detail: "MCP-Protocol-Version differs from _meta." });
   }
   if (!SUPPORTED_VERSIONS.includes(version)) {
-    return refuse("version_unsupported", { data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) } });
+    return refuse("version_unsupported", {
+      data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) },
+    });
   }
   if (!isObject(member(meta, META_CAPABILITIES))) return refuse("envelope_invalid");
   const method = headers["mcp-method"];
   if (typeof method !== "string" || method.trim() !== message.method) {
-    return refuse("header_mismatch", { detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.` });
+    return refuse("header_mismatch", {
+      detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.`,
+    });
   }
   if (!isKnown(message.method)) return refuse("method_unknown");
 
   const mirrored = NAMED.get(message.method);
-  if (mirrored === undefined) return { id: message.id, method: message.method, params: message.params, name: null };
+  if (mirrored === undefined)
+    return { id: message.id, method: message.method, params: message.params, name: null };
   const name = member(message.params, mirrored);
-  if (typeof name !== "string") return refuse("params_invalid", { detail: `params.${mirrored} must be a text.` });
+  if (typeof name !== "string")
+    return refuse("params_invalid", { detail: `params.${mirrored} must be a text.` });
   const named = headers["mcp-name"];
   if (typeof named !== "string") return refuse("header_mismatch", { detail: "Mcp-Name is missing." });
-  if (decodeHeaderValue(named) !== name) return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
+  if (decodeHeaderValue(named) !== name)
+    return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
   return { id: message.id, method: message.method, params: message.params, name };
 }
 
@@ -91,7 +102,8 @@ export function checkParameterHeaders(
     const value = valueAt(args, path);
     const sent = headers[header];
     if (value === undefined || value === null) {
-      if (sent !== undefined) return refuse("header_mismatch", { detail: `${header} stands for an argument that is not there.` });
+      if (sent !== undefined)
+        return refuse("header_mismatch", { detail: `${header} stands for an argument that is not there.` });
       continue;
     }
     if (typeof sent !== "string") return refuse("header_mismatch", { detail: `${header} is missing.` });

@@ -21,7 +21,8 @@ export function route(target: string): Route {
   if (path.startsWith("/.well-known/oauth-protected-resource/")) {
     const resource = path.slice("/.well-known/oauth-protected-resource".length);
     if (resource === "/mcp") return { kind: "metadata", slug: null };
-    if (resource.startsWith("/t/") && resource.endsWith("/mcp")) return ofTenant("metadata", resource.slice(3, -4));
+    if (resource.startsWith("/t/") && resource.endsWith("/mcp"))
+      return ofTenant("metadata", resource.slice(3, -4));
     return UNKNOWN;
   }
   if (path === "/healthz") return { kind: "health" };

@@ -18,7 +18,16 @@ export interface Tenant {
 export type Row = Record<string, unknown>;
 
 /** A value that can be bound to a parameter. Objects and arrays are sent as JSON by `sql.json`. */
-export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | null | readonly (string | number | boolean | null)[] | SqlJson;
+export type SqlValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Date
+  | Uint8Array
+  | null
+  | readonly (string | number | boolean | null)[]
+  | SqlJson;
 
 /** JSON bound as one parameter, made by `sql.json`. */
 export interface SqlJson {
@@ -41,7 +50,10 @@ export interface SqlStatement<T extends Row = Row> extends PromiseLike<T[]> {
  *   `database_unavailable`.
  */
 export interface TenantSql {
-  <T extends Row = Row>(strings: TemplateStringsArray, ...values: (SqlValue | SqlStatement)[]): SqlStatement<T>;
+  <T extends Row = Row>(
+    strings: TemplateStringsArray,
+    ...values: (SqlValue | SqlStatement)[]
+  ): SqlStatement<T>;
   /** Runs a text that was put together elsewhere. It may be no more than any other statement here. */
   unsafe<T extends Row = Row>(text: string, values?: readonly SqlValue[]): SqlStatement<T>;
   /** Binds a value as JSON. */

@@ -2,7 +2,6 @@ import type { Clock } from "../core/clock.ts";
 import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
 import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
 
-
 /** What of the configuration changed after a version. `everything`: a plan or a broker, so all snapshots are old. */
 export interface ConfigurationChanges {
   readonly version: number;
@@ -43,7 +42,9 @@ const MAX_ENTRIES = 20_000;
 /** A miss is asked again after this long even without a change. */
 const MISS_MS = 1_000;
 
-type Entry = { readonly found: TenantSnapshot | null; readonly until: number } | Promise<TenantSnapshot | null>;
+type Entry =
+  | { readonly found: TenantSnapshot | null; readonly until: number }
+  | Promise<TenantSnapshot | null>;
 
 export function createTenantDirectory(options: {
   readonly source: ConfigurationSource;
@@ -77,7 +78,11 @@ export function createTenantDirectory(options: {
       (found) => {
         if (cache.get(key) !== pending) return;
         if (began !== generation) cache.delete(key);
-        else cache.set(key, { found, until: found === null ? clock.monotonic() + MISS_MS : Number.POSITIVE_INFINITY });
+        else
+          cache.set(key, {
+            found,
+            until: found === null ? clock.monotonic() + MISS_MS : Number.POSITIVE_INFINITY,
+          });
       },
       () => {
         if (cache.get(key) === pending) cache.delete(key);
@@ -92,7 +97,8 @@ export function createTenantDirectory(options: {
     const old = new Set<TenantId>(changes.tenants);
     for (const cache of [bySlug, byClaim]) {
       for (const [key, entry] of cache) {
-        if (entry instanceof Promise || changes.everything || entry.found === null || old.has(entry.found.id)) cache.delete(key);
+        if (entry instanceof Promise || changes.everything || entry.found === null || old.has(entry.found.id))
+          cache.delete(key);
       }
     }
   };
@@ -112,7 +118,8 @@ export function createTenantDirectory(options: {
 
   return {
     bySlug: (slug) => lookUp(bySlug, slug, () => source.snapshotOfSlug(slug)),
-    byClaim: (issuer, value) => lookUp(byClaim, `${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
+    byClaim: (issuer, value) =>
+      lookUp(byClaim, `${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
     brokers() {
       if (brokers !== null) return brokers;
       const pending = source.brokers();

@@ -44,7 +44,10 @@ function withDatabase(url: string, name: string): string {
   return url.replace(/\/[^/?]*(\?|$)/, `/${name}$1`);
 }
 
-async function asAdmin(settings: pg.ClientConfig, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+async function asAdmin(
+  settings: pg.ClientConfig,
+  work: (client: pg.Client) => Promise<unknown>,
+): Promise<void> {
   const client = new pg.Client(settings);
   await client.connect();
   try {

@@ -18,7 +18,7 @@ declare module "vitest" {
 export const TEMPLATES = { plain: "template_plain", helpdesk: "template_helpdesk" } as const;
 
 /** One PostgreSQL for the whole run, in a directory of its own that goes with it. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), "bulkhead-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false });
   for (const [kind, name] of Object.entries(TEMPLATES)) {

@@ -19,12 +19,22 @@ export const META = {
 /** Sends bytes as they are: for requests that no client would send. */
 export function send(
   url: string,
-  options: { readonly method?: string; readonly headers?: Record<string, string | string[]>; readonly body?: string | Uint8Array; readonly signal?: AbortSignal },
+  options: {
+    readonly method?: string;
+    readonly headers?: Record<string, string | string[]>;
+    readonly body?: string | Uint8Array;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const req = httpRequest(
       url,
-      { method: options.method ?? "POST", headers: options.headers ?? {}, agent: false, ...(options.signal ? { signal: options.signal } : {}) },
+      {
+        method: options.method ?? "POST",
+        headers: options.headers ?? {},
+        agent: false,
+        ...(options.signal ? { signal: options.signal } : {}),
+      },
       (res) => {
         const chunks: Buffer[] = [];
         res.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -67,10 +77,20 @@ export function mcpMessage(
 }
 
 /** Sends a well-formed request. */
-export function mcp(url: string, token: string | null, method: string, params: Record<string, unknown> = {}): Promise<HttpAnswer> {
+export function mcp(
+  url: string,
+  token: string | null,
+  method: string,
+  params: Record<string, unknown> = {},
+): Promise<HttpAnswer> {
   return send(url, mcpMessage(token, method, params));
 }
 
-export function callTool(url: string, token: string, name: string, args: Record<string, unknown> = {}): Promise<HttpAnswer> {
+export function callTool(
+  url: string,
+  token: string,
+  name: string,
+  args: Record<string, unknown> = {},
+): Promise<HttpAnswer> {
   return mcp(url, token, "tools/call", { name, arguments: args });
 }

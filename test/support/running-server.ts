@@ -27,15 +27,26 @@ export interface TestServer {
   readonly globex: DevelopmentTenantAccess;
   /** A token of one of a tenant's demonstration users. */
   token(tenant: "acme" | "globex", subject: string): string;
-  admin(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; json: Record<string, unknown> }>;
+  admin(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; json: Record<string, unknown> }>;
   close(): Promise<void>;
 }
 
 /** Starts `instances` servers (default 1) of a module (default the help desk) in this process, on one database. */
 export async function startTestServer(
-  options: { readonly server?: ServerDefinition; readonly instances?: number; readonly settings?: Partial<BulkheadOptions>; readonly database?: TestDatabase } = {},
+  options: {
+    readonly server?: ServerDefinition;
+    readonly instances?: number;
+    readonly settings?: Partial<BulkheadOptions>;
+    readonly database?: TestDatabase;
+  } = {},
 ): Promise<TestServer> {
-  const database = options.database ?? (await createTestDatabase(options.server === undefined ? "helpdesk" : "plain"));
+  const database =
+    options.database ?? (await createTestDatabase(options.server === undefined ? "helpdesk" : "plain"));
   const ports: number[] = [];
   for (let i = 0; i < (options.instances ?? 1); i++) ports.push(await freePort());
   const url = `http://127.0.0.1:${ports[0]}`;
@@ -56,11 +67,16 @@ export async function startTestServer(
       ...options.settings,
     });
     await bulkhead.listen(port);
-    started.push({ bulkhead, url: `http://127.0.0.1:${port}`, log: () => lines.map((line) => JSON.parse(line)) });
+    started.push({
+      bulkhead,
+      url: `http://127.0.0.1:${port}`,
+      log: () => lines.map((line) => JSON.parse(line)),
+    });
   }
   const [first, ...rest] = started;
   const [acme, globex] = (await first?.bulkhead.development()?.tenants()) ?? [];
-  if (first === undefined || acme === undefined || globex === undefined) throw new TypeError("The server has no two tenants.");
+  if (first === undefined || acme === undefined || globex === undefined)
+    throw new TypeError("The server has no two tenants.");
   return {
     database,
     instances: [first, ...rest],
@@ -76,7 +92,11 @@ export async function startTestServer(
     async admin(method, path, body, headers = {}) {
       const response = await fetch(`${url}/admin/v1${path}`, {
         method,
-        headers: { authorization: `Bearer ${OPERATOR_TOKEN}`, "content-type": "application/json", ...headers },
+        headers: {
+          authorization: `Bearer ${OPERATOR_TOKEN}`,
+          "content-type": "application/json",
+          ...headers,
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: response.status, json: (await response.json()) as Record<string, unknown> };

@@ -26,7 +26,6 @@ export const closeTicket = defineTool({
       RETURNING number, round(extract(epoch FROM closed_at - opened_at) / 3600, 1)::float8 AS "hoursOpen"`;
     if (closed === undefined) throw await whyUnchanged(ctx.sql, number);
     ctx.audit({ ticket: number });
-    ctx.log.info("ticket closed", { ticket: number, hoursOpen: closed.hoursOpen });
     return {
       content: [{ type: "text", text: `Closed ticket ${number} after ${closed.hoursOpen} hours.` }],
       structuredContent: closed,

@@ -50,7 +50,6 @@ export const openTicket = defineTool({
     }
     const { number } = opened;
     ctx.audit({ ticket: number, priority: input.priority });
-    ctx.log.info("ticket opened", { ticket: number });
     const uri = `helpdesk://tickets/${number}`;
     return {
       content: [

@@ -1,0 +1,18 @@
+import { z } from "zod";
+import { defineServer, defineTool } from "../../src/catalog/define.ts";
+
+/** The module that Bulkhead serves in the bench: 50 read-only tools of one line, all behind one permission. */
+export const fiftyTools = defineServer({
+  name: "bench",
+  version: "1.0.0",
+  tools: Array.from({ length: 50 }, (_, i) =>
+    defineTool({
+      name: `greet_${i + 1}`,
+      description: "Greets somebody by name.",
+      input: z.object({ name: z.string() }),
+      requires: "bench:greet",
+      annotations: { readOnlyHint: true },
+      run: ({ name }) => `Hello, ${name}.`,
+    }),
+  ),
+});

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import type { AuditFacts, AuditRow, ChainHead } from "../../src/core/audit-row.ts";
+import type { BulkheadEvent } from "../../src/core/event.ts";
+import type { InstanceId, OperationId, TenantId } from "../../src/core/ids.ts";
+import { type AuditStore, createAuditTrail } from "../../src/observe/audit-trail.ts";
+
+const RUN = "ins_1" as InstanceId;
+
+/** A store in memory that can be slow and can fail, before or after it has kept the rows. */
+function memoryStore(): AuditStore & {
+  rows: AuditRow[];
+  batches: number;
+  fail: "no" | "before" | "after";
+  delayMs: number;
+} {
+  const store = {
+    rows: [] as AuditRow[],
+    batches: 0,
+    fail: "no" as "no" | "before" | "after",
+    delayMs: 1,
+    async append(rows: readonly AuditRow[]) {
+      store.batches++;
+      await new Promise((resolve) => setTimeout(resolve, store.delayMs));
+      if (store.fail === "before") throw new Error("cut");
+      for (const row of rows) {
+        if (store.rows.some((old) => old.tenantId === row.tenantId && old.seq === row.seq))
+          throw new Error("duplicate place in the chain");
+      }
+      store.rows.push(...rows);
+      if (store.fail === "after") throw new Error("cut after the commit");
+    },
+    async heads(_run: InstanceId, tenants: readonly string[]) {
+      const heads = new Map<string, ChainHead>();
+      for (const row of store.rows)
+        if (tenants.includes(row.tenantId)) heads.set(row.tenantId, { seq: row.seq, hash: row.hash });
+      return heads;
+    },
+    async withOutcome(operations: readonly OperationId[]) {
+      return new Set(
+        store.rows.flatMap((row) =>
+          row.kind === "outcome" && row.operationId !== null && operations.includes(row.operationId)
+            ? [row.operationId]
+            : [],
+        ),
+      );
+    },
+  };
+  return store;
+}
+
+function facts(tenant: string, operation: string, kind: AuditFacts["kind"] = "outcome"): AuditFacts {
+  return {
+    tenantId: tenant as TenantId,
+    kind,
+    operationId: operation as OperationId,
+    at: 1,
+    actor: null,
+    action: "tools/call",
+    target: "t",
+    outcome: "ok",
+    code: null,
+    durationMs: 1,
+    details: null,
+  };
+}
+
+function trail(store: AuditStore) {
+  const events: BulkheadEvent[] = [];
+  return {
+    events,
+    audit: createAuditTrail({ store, runId: RUN, emit: (event) => void events.push(event), now: () => 1 }),
+  };
+}
+
+function expectChain(rows: readonly AuditRow[], tenant: string): void {
+  const own = rows.filter((row) => row.tenantId === tenant);
+  own.forEach((row, index) => {
+    expect(row.seq).toBe(index + 1);
+    if (index > 0) expect(Buffer.from(row.prevHash)).toEqual(Buffer.from(own[index - 1]?.hash ?? []));
+  });
+}
+
+describe("the audit trail", () => {
+  test("lets many callers share a commit, and keeps each tenant's chain", async () => {
+    const store = memoryStore();
+    store.delayMs = 10;
+    const { audit } = trail(store);
+    await Promise.all(
+      Array.from({ length: 200 }, (_unused, i) => audit.commit(facts(i % 3 === 0 ? "a" : "b", `op${i}`))),
+    );
+    expect(store.rows).toHaveLength(200);
+    expect(store.batches).toBeLessThan(5);
+    expectChain(store.rows, "a");
+    expectChain(store.rows, "b");
+  });
+
+  test("tells who waits that a row was not committed, and goes on when the store does", async () => {
+    const store = memoryStore();
+    const { audit, events } = trail(store);
+    await audit.commit(facts("a", "op1"));
+    store.fail = "before";
+    await expect(audit.commit(facts("a", "op2"))).rejects.toMatchObject({ code: "audit_unavailable" });
+    store.fail = "no";
+    await audit.commit(facts("a", "op3"));
+    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op3"]);
+    expectChain(store.rows, "a");
+    expect(events.some((event) => event.type === "fault" && event.where === "audit")).toBe(true);
+  });
+
+  test("does not write an outcome twice when a commit's answer was lost", async () => {
+    const store = memoryStore();
+    const { audit } = trail(store);
+    store.fail = "after";
+    audit.record(facts("a", "op1"));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(store.rows).toHaveLength(1);
+    store.fail = "no";
+    await audit.commit(facts("a", "op2"));
+    await audit.close();
+    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op2"]);
+    expectChain(store.rows, "a");
+  });
+
+  test("keeps rows nobody waits for until the store takes them, and writes them when it closes", async () => {
+    const store = memoryStore();
+    const { audit } = trail(store);
+    store.fail = "before";
+    for (let i = 0; i < 20; i++) audit.record(facts("a", `op${i}`));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(store.rows).toHaveLength(0);
+    store.fail = "no";
+    await audit.close();
+    expect(store.rows).toHaveLength(20);
+    expectChain(store.rows, "a");
+  });
+});

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { callTool, mcp, mcpMessage, send } from "../support/mcp-request.ts";
+import { startTestServer, type TestServer } from "../support/running-server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+
+test("the free plan's limit answers 429 with Retry-After; the other tenant does not notice", async () => {
+  const statuses: number[] = [];
+  for (let i = 0; i < 70; i++)
+    statuses.push((await callTool(server.globex.mcp, server.globex.token, "list_my_customers")).status);
+  const admitted = statuses.filter((status) => status === 200).length;
+  // 60 at once, and what flows in meanwhile: one a second.
+  expect(admitted).toBeGreaterThanOrEqual(60);
+  expect(admitted).toBeLessThanOrEqual(63);
+  expect(new Set(statuses)).toEqual(new Set([200, 429]));
+  const refused = await mcp(server.globex.mcp, server.globex.token, "tools/list");
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers["retry-after"])).toBeGreaterThanOrEqual(1);
+  expect(refused.json).toMatchObject({
+    jsonrpc: "2.0",
+    // The body was not read.
+    id: null,
+    error: {
+      code: -31429,
+      data: { code: "rate_limited", limit: "requestsPerMinute", value: 60, retryAfterMs: expect.any(Number) },
+    },
+  });
+  expect((await mcp(server.shared, server.globex.sharedToken, "tools/list")).status).toBe(429);
+  for (let i = 0; i < 80; i++)
+    expect((await mcp(server.acme.mcp, server.acme.token, "tools/list")).status).toBe(200);
+});
+
+test("a tenant at its limit is still told first who it is", async () => {
+  expect((await mcp(server.globex.mcp, null, "tools/list")).status).toBe(401);
+  expect((await mcp(server.globex.mcp, server.acme.token, "tools/list")).status).toBe(401);
+});
+
+test("malformed messages count too; notifications do not", async () => {
+  await server.admin("PATCH", "/tenants/acme", { limits: { requestsPerMinute: 6, burst: 3 } });
+  const bad = { ...mcpMessage(server.acme.token, "tools/list"), body: "{" };
+  const note = {
+    ...mcpMessage(server.acme.token, "tools/list"),
+    body: JSON.stringify({ jsonrpc: "2.0", method: "notifications/initialized" }),
+  };
+  for (let i = 0; i < 5; i++) expect((await send(server.acme.mcp, note)).status).toBe(202);
+  const statuses: number[] = [];
+  for (let i = 0; i < 5; i++) statuses.push((await send(server.acme.mcp, bad)).status);
+  expect(statuses).toEqual([400, 400, 400, 429, 429]);
+  await server.admin("PATCH", "/tenants/acme", { limits: {} });
+});
+
+test("more operations at once than allowed: 429 that names the limit, with the request's id", async () => {
+  await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: 1 } });
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => callTool(server.acme.mcp, server.acme.token, "search_tickets", {})),
+  );
+  const refused = answers.filter((answer) => answer.status === 429);
+  expect(answers.some((answer) => answer.status === 200)).toBe(true);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]?.json).toMatchObject({ id: 1, error: { data: { limit: "maxConcurrency", value: 1 } } });
+  await server.admin("PATCH", "/tenants/acme", { limits: {} });
+  for (let i = 0; i < 3; i++)
+    expect((await callTool(server.acme.mcp, server.acme.token, "search_tickets", {})).status).toBe(200);
+});
+
+test("a tenant with more tools than it may have gets the first of them, and the operator a warning", async () => {
+  await server.admin("PATCH", "/tenants/acme", { limits: { maxTools: 2, maxResources: 1 } });
+  const tools = (await mcp(server.acme.mcp, server.acme.token, "tools/list")).json.result.tools;
+  expect(tools.map((tool: { name: string }) => tool.name)).toEqual(["search_tickets", "get_ticket"]);
+  expect((await callTool(server.acme.mcp, server.acme.token, "close_ticket", {})).json.error.data.code).toBe(
+    "tool_unknown",
+  );
+  expect(
+    (await mcp(server.acme.mcp, server.acme.token, "resources/templates/list")).json.result.resourceTemplates,
+  ).toEqual([]);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(
+    server.instances[0]
+      .log()
+      .filter((line) => line.where === "catalog" && line.tenant === server.acme.id)
+      .map((line) => line.level),
+  ).toEqual(["warn", "warn"]);
+  await server.admin("PATCH", "/tenants/acme", { limits: {} });
+});

@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type AuditFacts, CHAIN_START, canonicalJson, sealAuditRow } from "../../src/core/audit-row.ts";
+import type { Actor } from "../../src/core/event.ts";
+import type { InstanceId, OperationId, TenantId } from "../../src/core/ids.ts";
+import { callTool, mcp, send } from "../support/mcp-request.ts";
+import { startTestServer, type TestServer } from "../support/running-server.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+
+interface AuditRecord {
+  tenant_id: TenantId;
+  run_id: InstanceId;
+  seq: string;
+  kind: AuditFacts["kind"];
+  operation_id: OperationId | null;
+  at: Date;
+  actor: Actor | null;
+  action: string;
+  target: string | null;
+  outcome: string | null;
+  code: string | null;
+  duration_ms: number | null;
+  details: Record<string, unknown> | null;
+  prev_hash: Buffer;
+  hash: Buffer;
+}
+
+const auditRows = (tenant: string): Promise<AuditRecord[]> =>
+  server.database.admin<AuditRecord>(
+    "SELECT * FROM bulkhead.audit_entries WHERE tenant_id = $1 ORDER BY run_id, seq",
+    [tenant],
+  );
+
+/** Counters of a tenant as /metrics has them. */
+async function counters(tenant: string): Promise<Record<string, number>> {
+  const { text } = await send(`${server.url}/metrics`, { method: "GET" });
+  const found: Record<string, number> = {};
+  for (const line of text.split("\n")) {
+    const match =
+      /^(bulkhead_operations_total|bulkhead_operation_duration_seconds_count)\{(.*)\} (\d+)$/.exec(line);
+    if (match?.[2]?.includes(tenant)) found[`${match[1]}{${match[2]}}`] = Number(match[3]);
+  }
+  return found;
+}
+
+async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error("It did not come to be.");
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+test("a call that changes something leaves one intent, one outcome, one log line and one count, all of its tenant", async () => {
+  const before = (await auditRows(server.globex.id)).length;
+  const answer = await callTool(server.globex.mcp, server.globex.token, "open_ticket", {
+    customerEmail: (
+      await server.database.admin<{ email: string }>(
+        "SELECT email FROM app.customers WHERE tenant_id = $1 LIMIT 1",
+        [server.globex.id],
+      )
+    )[0]?.email,
+    subject: "The meter shows nothing",
+    body: "Since this morning.",
+  });
+  expect(answer.json.result.isError).toBeUndefined();
+  // Committed before the answer: no waiting here.
+  const rows = (await auditRows(server.globex.id)).slice(before);
+  expect(rows.map((row) => [row.kind, row.action, row.target, row.outcome])).toEqual([
+    ["intent", "tools/call", "open_ticket", null],
+    ["outcome", "tools/call", "open_ticket", "ok"],
+  ]);
+  const [intent, outcome] = rows;
+  expect(intent?.operation_id).toBe(outcome?.operation_id);
+  expect(outcome?.actor).toEqual({
+    kind: "user",
+    subject: "grace",
+    issuer: server.globex.issuer,
+    clientId: "bulkhead-development",
+  });
+  const tickets = await server.database.admin<{ tenant_id: string }>(
+    "SELECT tenant_id FROM app.tickets WHERE operation_id = $1",
+    [outcome?.operation_id],
+  );
+  expect(tickets).toEqual([{ tenant_id: server.globex.id }]);
+
+  await until(() => server.instances[0].log().some((line) => line.operation === outcome?.operation_id));
+  const lines = server.instances[0].log().filter((line) => line.operation === outcome?.operation_id);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject({
+    event: "operation",
+    level: "info",
+    tenant: server.globex.id,
+    method: "tools/call",
+    target: "open_ticket",
+    outcome: "ok",
+    subject: "grace",
+  });
+
+  expect(await counters(server.globex.id)).toMatchObject({
+    [`bulkhead_operations_total{tenant="${server.globex.id}",method="tools/call",outcome="ok"}`]: 1,
+    [`bulkhead_operation_duration_seconds_count{tenant="${server.globex.id}",method="tools/call"}`]: 1,
+  });
+});
+
+test("a read-only call leaves exactly one outcome, soon, and no intent", async () => {
+  const before = (await auditRows(server.acme.id)).length;
+  await callTool(server.acme.mcp, server.acme.token, "get_ticket", { number: 1001 });
+  await until(async () => (await auditRows(server.acme.id)).length > before);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(
+    (await auditRows(server.acme.id)).slice(before).map((row) => [row.kind, row.target, row.outcome]),
+  ).toEqual([["outcome", "get_ticket", "ok"]]);
+});
+
+test("refusals are summed up: one row and one line for many, of the tenant that was refused", async () => {
+  const before = (await auditRows(server.acme.id)).filter((row) => row.kind === "refusals").length;
+  for (let i = 0; i < 25; i++)
+    await mcp(server.acme.mcp, server.acme.token, "tools/call", { name: `guess_${i}` });
+  await until(
+    async () => (await auditRows(server.acme.id)).filter((row) => row.kind === "refusals").length > before,
+  );
+  const rows = (await auditRows(server.acme.id)).filter((row) => row.kind === "refusals").slice(before);
+  expect(rows.reduce((sum, row) => sum + Number(row.details?.count), 0)).toBe(25);
+  expect(rows.length).toBeLessThanOrEqual(2);
+  expect(rows.every((row) => row.code === "tool_unknown")).toBe(true);
+  expect(JSON.stringify(rows)).not.toContain("guess_");
+  expect((await auditRows(server.globex.id)).filter((row) => row.code === "tool_unknown")).toEqual([]);
+});
+
+test("an administrative act is on record for its tenant", async () => {
+  await server.admin("PATCH", "/tenants/globex", { name: "Globex Energy Ltd" });
+  await until(async () =>
+    (await auditRows(server.globex.id)).some(
+      (row) => row.kind === "administrative" && row.action === "tenants.change",
+    ),
+  );
+});
+
+test("rows of a tenant form a chain: each seals the one before", async () => {
+  for (const tenant of [server.acme.id, server.globex.id]) {
+    const rows = await auditRows(tenant);
+    expect(rows.length).toBeGreaterThan(1);
+    let head = CHAIN_START;
+    for (const row of rows) {
+      const facts: AuditFacts = {
+        tenantId: row.tenant_id,
+        kind: row.kind,
+        operationId: row.operation_id,
+        at: row.at.getTime(),
+        actor: row.actor,
+        action: row.action,
+        target: row.target,
+        outcome: row.outcome,
+        code: row.code,
+        durationMs: row.duration_ms,
+        details: row.details,
+      };
+      const sealed = sealAuditRow(facts, row.run_id, head);
+      expect(sealed.seq).toBe(Number(row.seq));
+      expect(Buffer.from(sealed.hash).toString("hex")).toBe(row.hash.toString("hex"));
+      head = sealed;
+    }
+  }
+  expect(canonicalJson({ b: 1, a: { d: [{ z: 1, y: 2 }], c: null } })).toBe(
+    '{"a":{"c":null,"d":[{"y":2,"z":1}]},"b":1}',
+  );
+});
+
+test("no row of the audit trail can be changed or removed by the doors", async () => {
+  for (const text of [
+    "UPDATE bulkhead.audit_entries SET outcome = 'ok'",
+    "DELETE FROM bulkhead.audit_entries",
+    "TRUNCATE bulkhead.audit_entries",
+  ]) {
+    await expect(
+      server.database.system.run("write audit rows", (db) => db.query(text)),
+    ).rejects.toMatchObject({ code: "42501" });
+  }
+  await expect(
+    server.database.system.run("erase a tenant", (db) =>
+      db.query("SELECT bulkhead.erase_audit($1)", [server.acme.id]),
+    ),
+  ).rejects.toThrow("after its tenant");
+});
+
+test("neither log nor audit contains a token", async () => {
+  const text =
+    JSON.stringify(server.instances[0].log()) +
+    JSON.stringify(await server.database.admin("SELECT * FROM bulkhead.audit_entries"));
+  for (const tenant of [server.acme, server.globex]) {
+    for (const token of [tenant.token, tenant.sharedToken]) expect(text).not.toContain(token.split(".")[2]);
+  }
+});
