@@ -42,14 +42,18 @@ export async function startBenchDatabase(bench: BenchRun, name: string): Promise
   });
   bench.cpus.moveToOthers(postgres.pid);
   await ensureDatabase(postgres.adminUrl, "bench");
-  const admin: BenchDatabase["admin"] = async (text, values = []) => (await pool.query(text, [...values])).rows;
+  const admin: BenchDatabase["admin"] = async (text, values = []) =>
+    (await pool.query(text, [...values])).rows;
   return {
     url: postgres.urlOf("bench"),
     version: postgres.version,
     admin,
     async addTenants(count) {
       const ids = createIdSource(Date.now);
-      const tenants = Array.from({ length: count }, (_, i) => ({ id: ids.tenant(), slug: `bench-${i + 1}` as Slug }));
+      const tenants = Array.from({ length: count }, (_, i) => ({
+        id: ids.tenant(),
+        slug: `bench-${i + 1}` as Slug,
+      }));
       await admin(`INSERT INTO bulkhead.plans (name, limits)
         VALUES ('bench', '{"requestsPerMinute": 60000000, "burst": 1000000, "maxConcurrency": 512}')`);
       await admin(

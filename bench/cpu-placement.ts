@@ -36,7 +36,10 @@ export function placeOnCpus(): CpuPlacement {
 function allowedCpus(): string[] {
   let text: string;
   try {
-    text = execFileSync("taskset", ["-cp", String(process.pid)], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    text = execFileSync("taskset", ["-cp", String(process.pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
   } catch {
     return [];
   }
@@ -45,7 +48,8 @@ function allowedCpus(): string[] {
     .split(",")
     .flatMap((range) => {
       const [first, last = first] = range.split("-").map(Number);
-      if (first === undefined || last === undefined || !Number.isInteger(first) || !Number.isInteger(last)) return [];
+      if (first === undefined || last === undefined || !Number.isInteger(first) || !Number.isInteger(last))
+        return [];
       return Array.from({ length: last - first + 1 }, (_, i) => String(first + i));
     });
 }

@@ -47,7 +47,18 @@ export function aim(
   const text = (value: number): string =>
     `${value.toFixed(of.digits ?? 2)}${of.unit === undefined ? "" : ` ${of.unit}`}`;
   const reached =
-    (of.atLeast === undefined || of.measured >= of.atLeast) && (of.atMost === undefined || of.measured <= of.atMost);
-  const reach = of.atLeast !== undefined ? `>= ${text(of.atLeast)}` : of.atMost !== undefined ? `<= ${text(of.atMost)}` : null;
-  return { what, reach, measured: text(of.measured), verdict: reach === null ? "information" : reached ? "reached" : "missed" };
+    (of.atLeast === undefined || of.measured >= of.atLeast) &&
+    (of.atMost === undefined || of.measured <= of.atMost);
+  const reach =
+    of.atLeast !== undefined
+      ? `>= ${text(of.atLeast)}`
+      : of.atMost !== undefined
+        ? `<= ${text(of.atMost)}`
+        : null;
+  return {
+    what,
+    reach,
+    measured: text(of.measured),
+    verdict: reach === null ? "information" : reached ? "reached" : "missed",
+  };
 }

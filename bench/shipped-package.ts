@@ -21,7 +21,8 @@ export interface ShippedPackage {
  */
 export async function compilePackage(root: string, directory: string): Promise<ShippedPackage> {
   await mkdir(directory);
-  for (const name of ["package.json", "sql", "node_modules"]) await symlink(join(root, name), join(directory, name));
+  for (const name of ["package.json", "sql", "node_modules"])
+    await symlink(join(root, name), join(directory, name));
   await cp(join(root, "examples"), join(directory, "examples"), { recursive: true });
   const config = join(directory, "tsconfig.json");
   await writeFile(

@@ -7,7 +7,12 @@ export const TOOL = "greet_25";
 export const PERMISSION = "bench:greet";
 
 /** A well-formed `tools/call` of revision 2026-07-28. Every server is sent the same bytes, but for its own port. */
-export function toolCallRequest(of: { readonly path: string; readonly token: string; readonly id: number; readonly name: string }): HttpRequest {
+export function toolCallRequest(of: {
+  readonly path: string;
+  readonly token: string;
+  readonly id: number;
+  readonly name: string;
+}): HttpRequest {
   return {
     path: of.path,
     headers: {
@@ -48,14 +53,25 @@ export function initializeRequest(of: { readonly path: string; readonly token: s
       jsonrpc: "2.0",
       id: 1,
       method: "initialize",
-      params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "bench", version: "1.0.0" } },
+      params: {
+        protocolVersion: "2025-11-25",
+        capabilities: {},
+        clientInfo: { name: "bench", version: "1.0.0" },
+      },
     }),
   };
 }
 
 /** Sends one request outside any round. */
-export async function sendOnce(origin: string, request: HttpRequest): Promise<{ readonly status: number; readonly text: string }> {
-  const response = await fetch(`${origin}${request.path}`, { method: "POST", headers: request.headers, body: request.body });
+export async function sendOnce(
+  origin: string,
+  request: HttpRequest,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const response = await fetch(`${origin}${request.path}`, {
+    method: "POST",
+    headers: request.headers,
+    body: request.body,
+  });
   return { status: response.status, text: await response.text() };
 }
 
@@ -66,7 +82,8 @@ export async function sendOnce(origin: string, request: HttpRequest): Promise<{ 
 export async function checkAnswer(server: string, origin: string, request: HttpRequest): Promise<void> {
   const { params } = JSON.parse(request.body) as { params: { arguments: { name: string } } };
   const { status, text } = await sendOnce(origin, request);
-  const answer = status === 200 ? (JSON.parse(text) as { result?: { content?: { text?: unknown }[] } }) : null;
+  const answer =
+    status === 200 ? (JSON.parse(text) as { result?: { content?: { text?: unknown }[] } }) : null;
   if (answer?.result?.content?.[0]?.text !== `Hello, ${params.arguments.name}.`) {
     throw new Error(`${server} answers a call with ${status}: ${text.slice(0, 500)}`);
   }

@@ -12,7 +12,8 @@ export function answerOrders<Order>(program: {
   process.on("message", (order) => {
     program.answer(order as Order).then(
       (answer) => reply({ answer: answer ?? null }),
-      (error: unknown) => reply({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      (error: unknown) =>
+        reply({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
     );
   });
   process.once("disconnect", () => {

@@ -20,7 +20,11 @@ const server = createServer((req, res) => {
         },
       }),
     );
-    res.writeHead(200, { "content-type": "application/json", "content-length": answer.length, "cache-control": "no-store" });
+    res.writeHead(200, {
+      "content-type": "application/json",
+      "content-length": answer.length,
+      "cache-control": "no-store",
+    });
     res.end(answer);
   });
 });

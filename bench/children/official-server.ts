@@ -4,7 +4,11 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { localhostHostValidation, localhostOriginValidation, toNodeHandler } from "@modelcontextprotocol/node";
+import {
+  localhostHostValidation,
+  localhostOriginValidation,
+  toNodeHandler,
+} from "@modelcontextprotocol/node";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import { answerOrders } from "./answer-orders.ts";
@@ -13,7 +17,11 @@ const handler = createMcpHandler(() => {
   const server = new McpServer({ name: "bench", version: "1.0.0" });
   server.registerTool(
     "greet_25",
-    { description: "Greets somebody by name.", inputSchema: z.object({ name: z.string() }), annotations: { readOnlyHint: true } },
+    {
+      description: "Greets somebody by name.",
+      inputSchema: z.object({ name: z.string() }),
+      annotations: { readOnlyHint: true },
+    },
     async ({ name }) => ({ content: [{ type: "text", text: `Hello, ${name}.` }] }),
   );
   return server;

@@ -11,7 +11,13 @@ import { aim, type Figure, type FigureLine } from "../figure.ts";
 import { freePort } from "../free-port.ts";
 import type { HttpRequest, LoadReport } from "../load/load-generator.ts";
 import { median } from "../median.ts";
-import { checkAnswer, initializeRequest, PERMISSION, sendOnce, toolCallRequest } from "../tool-call-request.ts";
+import {
+  checkAnswer,
+  initializeRequest,
+  PERMISSION,
+  sendOnce,
+  toolCallRequest,
+} from "../tool-call-request.ts";
 
 const TENANTS = 1_000;
 const CONNECTIONS = 16;
@@ -36,7 +42,10 @@ export const toolCall: Figure = {
     const ours = await startBulkhead(bench, database);
     const bare = await startPlain(bench, "bare-server");
     const official = await startPlain(bench, "official-server");
-    const requests = await requestsOfTenants(await addTenants(database, issuer), { issuer, origin: ours.origin });
+    const requests = await requestsOfTenants(await addTenants(database, issuer), {
+      issuer,
+      origin: ours.origin,
+    });
     await seen(ours.origin, requests);
 
     const settle = (): Promise<void> => auditWritten(database);
@@ -44,7 +53,12 @@ export const toolCall: Figure = {
     const targets: readonly [Target, Target, Target] = [
       { name: "bare node:http", origin: bare.origin, reports: [], settle: nothing },
       { name: "Bulkhead", origin: ours.origin, reports: [], settle },
-      { name: "official SDK, one tool, no authentication", origin: official.origin, reports: [], settle: nothing },
+      {
+        name: "official SDK, one tool, no authentication",
+        origin: official.origin,
+        reports: [],
+        settle: nothing,
+      },
     ];
     const load = (target: Target, seconds: number): Promise<LoadReport> =>
       bench.load.run({
@@ -67,7 +81,8 @@ export const toolCall: Figure = {
     for (let round = 1; round <= bench.rounds.count; round++) {
       for (const target of targets) {
         const report = await load(target, bench.rounds.seconds);
-        if (report.failed > 0) throw new Error(`${report.failed} calls of ${target.name} failed: the round counts for nothing.`);
+        if (report.failed > 0)
+          throw new Error(`${report.failed} calls of ${target.name} failed: the round counts for nothing.`);
         target.reports.push(report);
         bench.progress(`P1: round ${round}, ${target.name}: ${Math.round(report.callsPerSecond)} calls/s`);
         await target.settle();
@@ -75,7 +90,8 @@ export const toolCall: Figure = {
     }
     const audit = await compareAudit(database, ours.origin);
     const previous = await previousGeneration(ours.origin, requests);
-    if (bench.profileTo !== null) await profile(bench, ours.child, () => load(targets[1], bench.rounds.seconds));
+    if (bench.profileTo !== null)
+      await profile(bench, ours.child, () => load(targets[1], bench.rounds.seconds));
     for (const child of [ours.child, bare.child, official.child]) await child.stop();
     await database.stop();
 
@@ -83,7 +99,11 @@ export const toolCall: Figure = {
     return {
       lines: [
         aim("revision 2026-07-28, of the bare server", { measured: oursSpeed / bareSpeed, atLeast: 0.6 }),
-        aim("revision 2026-07-28, times the official SDK's server", { measured: oursSpeed / officialSpeed, atLeast: 8, digits: 1 }),
+        aim("revision 2026-07-28, times the official SDK's server", {
+          measured: oursSpeed / officialSpeed,
+          atLeast: 8,
+          digits: 1,
+        }),
         { ...previous, what: "previous generation, of the bare server", reach: ">= 0.60" },
         { ...previous, what: "previous generation, times the official SDK's server", reach: ">= 8.0" },
         audit,
@@ -114,7 +134,10 @@ export const toolCall: Figure = {
 const speed = (target: Target): number => median(target.reports.map((report) => report.callsPerSecond));
 const count = (value: number): string => Math.round(value).toLocaleString("en");
 
-async function startBulkhead(bench: BenchRun, database: BenchDatabase): Promise<{ child: ChildProgram; origin: string }> {
+async function startBulkhead(
+  bench: BenchRun,
+  database: BenchDatabase,
+): Promise<{ child: ChildProgram; origin: string }> {
   const log = openSync(join(bench.scratch, "bulkhead.log"), "a", 0o600);
   try {
     const child = await startChild({
@@ -132,7 +155,11 @@ async function startBulkhead(bench: BenchRun, database: BenchDatabase): Promise<
 }
 
 async function startPlain(bench: BenchRun, name: string): Promise<{ child: ChildProgram; origin: string }> {
-  const child = await startChild({ file: bench.shipped.child(name), prefix: bench.cpus.forServer, cleanup: bench.cleanup });
+  const child = await startChild({
+    file: bench.shipped.child(name),
+    prefix: bench.cpus.forServer,
+    cleanup: bench.cleanup,
+  });
   const { port } = await child.ask<{ port: number }>({});
   return { child, origin: `http://127.0.0.1:${port}` };
 }
@@ -158,7 +185,11 @@ function requestsOfTenants(
   return Promise.all(
     tenants.map(async (tenant, i) => {
       const path = `/t/${tenant.slug}/mcp`;
-      const token = await from.issuer.sign({ tenant: tenant.id, audience: `${from.origin}${path}`, scope: PERMISSION });
+      const token = await from.issuer.sign({
+        tenant: tenant.id,
+        audience: `${from.origin}${path}`,
+        scope: PERMISSION,
+      });
       return toolCallRequest({ path, token, id: i + 1, name: tenant.slug });
     }),
   );
@@ -185,7 +216,9 @@ async function auditWritten(database: BenchDatabase): Promise<void> {
 }
 
 async function auditRows(database: BenchDatabase): Promise<number> {
-  const [row] = await database.admin<{ n: string }>("SELECT count(*) AS n FROM bulkhead.audit_entries WHERE kind = 'outcome'");
+  const [row] = await database.admin<{ n: string }>(
+    "SELECT count(*) AS n FROM bulkhead.audit_entries WHERE kind = 'outcome'",
+  );
   return Number(row?.n ?? 0);
 }
 
@@ -193,7 +226,8 @@ async function auditRows(database: BenchDatabase): Promise<number> {
 async function compareAudit(database: BenchDatabase, origin: string): Promise<FigureLine> {
   const text = await (await fetch(`${origin}/metrics`)).text();
   let operations = 0;
-  for (const match of text.matchAll(/^bulkhead_operations_total\{.*\} (\d+)$/gm)) operations += Number(match[1]);
+  for (const match of text.matchAll(/^bulkhead_operations_total\{.*\} (\d+)$/gm))
+    operations += Number(match[1]);
   const rows = await auditRows(database);
   return {
     what: "audit rows in the database, of the calls that its metrics count",

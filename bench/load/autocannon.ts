@@ -29,7 +29,10 @@ export function autocannon(): LoadGenerator {
           postData: { mimeType: "application/json", text: request.body },
         },
       }));
-      await writeFile(file, JSON.stringify({ log: { version: "1.2", creator: { name: "bench", version: "1" }, entries } }));
+      await writeFile(
+        file,
+        JSON.stringify({ log: { version: "1.2", creator: { name: "bench", version: "1" }, entries } }),
+      );
       const command = [
         ...prefix,
         process.execPath,

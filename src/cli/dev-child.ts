@@ -33,16 +33,78 @@ export async function devChild(): Promise<number> {
     void stopped.then(() => resolve(null));
   });
   if (order === null) return 0;
-  let bulkhead: Bulkhead | null = null;
   try {
-    bulkhead = await start(order);
+    // A module may take for ever to load.
+    const bulkhead = await Promise.race([start(order), stopped]);
+    if (bulkhead === undefined) return 0;
     await report({ type: "ready", line: await readyLine(order, bulkhead) });
     await stopped;
+    await bulkhead.close();
     return 0;
   } catch (error) {
     await report({ type: "failed", error: toReport(error) });
     return 1;
-  } finally {
-    await bulkhead?.close();
   }
+}
+
+async function start(order: ServeOrder): Promise<Bulkhead> {
+  const bulkhead = createBulkhead({
+    server: await loadServerModule(order.module),
+    databaseUrl: order.databaseUrl,
+    publicUrl: urlOf(order),
+    operatorToken: order.operatorToken,
+    mode: "development",
+    migrate: true,
+    soleInstance: order.soleInstance,
+    log: logDestination(order.logFile),
+    drainMs: DRAIN_MS,
+  });
+  try {
+    await bulkhead.listen(order.port);
+    return bulkhead;
+  } catch (error) {
+    await bulkhead.close();
+    throw error;
+  }
+}
+
+async function readyLine(order: ServeOrder, bulkhead: Bulkhead): Promise<ReadyLine> {
+  const development = bulkhead.development();
+  const url = urlOf(order);
+  return {
+    event: "ready",
+    url,
+    mcp: `${url}/mcp`,
+    issuer: development?.issuer ?? "",
+    admin: { url: `${url}/admin/v1`, token: order.operatorToken },
+    console: `${url}/console/`,
+    tenants: (await development?.tenants()) ?? [],
+  };
+}
+
+function urlOf(order: ServeOrder): string {
+  return `http://127.0.0.1:${order.port}`;
+}
+
+/** Resolves when it was sent, or cannot be. */
+function report(message: ChildReport): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+/** Written at once, so that nothing is lost however the process ends. */
+function logDestination(file: string | null): LogDestination {
+  if (file === null) return process.stderr;
+  const fd = openSync(file, "a", 0o600);
+  return {
+    write: (line) => {
+      try {
+        writeSync(fd, line);
+      } catch {
+        // A full disk must not end calls.
+      }
+    },
+  };
 }

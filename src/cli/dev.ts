@@ -47,7 +47,6 @@ export async function dev(options: DevOptions): Promise<number> {
   );
   const lock = await lockDataDir(dataDir);
   try {
-    if (!options.json) notice(`starting, with data in ${dataDir}`);
     const database = await openDatabase(options);
     try {
       let lost = false;
@@ -111,6 +110,7 @@ async function openDatabase(options: DevOptions): Promise<DevelopmentDatabase> {
   const given = options.env.DATABASE_URL;
   if (given !== undefined && given !== "")
     return { url: given, own: false, onLost: () => {}, close: async () => {} };
+  if (!options.json) printNotice(`starting PostgreSQL, its data in ${resolve(options.dataDir)}`, false);
   const postgres = await startEmbeddedPostgres({ dataDir: options.dataDir });
   try {
     await ensureDatabase(postgres.adminUrl, "bulkhead");

@@ -4,7 +4,10 @@ import { createSystemDoor } from "../data/system-door.ts";
 import { databaseUrl, type Environment } from "./environment.ts";
 
 /** `bulkhead doctor`: exit status 1 where there is any finding. */
-export async function doctor(options: { readonly json: boolean; readonly env: Environment }): Promise<void> {
+export async function doctor(options: {
+  readonly json: boolean;
+  readonly env: Environment;
+}): Promise<number> {
   const system = createSystemDoor(
     doorSettings(connectionSettings(databaseUrl(options.env)), "bulkhead_system"),
     { connections: 1 },
@@ -16,7 +19,7 @@ export async function doctor(options: { readonly json: boolean; readonly env: En
     else
       for (const { rule, object, remedy } of findings)
         process.stdout.write(`${rule}: ${object}\n  remedy: ${remedy}\n`);
-    if (findings.length > 0) process.exitCode = 1;
+    return findings.length > 0 ? 1 : 0;
   } finally {
     await system.close();
   }

@@ -22,11 +22,18 @@ export async function loadServerModule(path: string): Promise<ServerDefinition> 
     module = await import(pathToFileURL(file).href);
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
-    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    throw new Fault("module_failed", { detail: `${file}:\n${text}`, cause });
+    throw new Fault("module_failed", { detail: `${file}:\n${ownFrames(cause)}`, cause });
   }
   for (const exported of [module.default, module.server]) {
     if (isServerDefinition(exported)) return exported;
   }
   throw new Fault("module_has_no_server", { detail: `Looked in ${file}.` });
+}
+
+/** An exception as its author needs it: without the frames of Node and of dependencies. */
+function ownFrames(cause: unknown): string {
+  const lines = (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)).split("\n");
+  const isForeign = (line: string): boolean =>
+    /^\s+at (?:async )?(?:.* \()?(?:node:|\S*[/\\]node_modules[/\\])/.test(line);
+  return lines.filter((line) => !isForeign(line)).join("\n");
 }

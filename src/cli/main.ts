@@ -6,8 +6,11 @@ import { reportError } from "./report-error.ts";
 
 const MAIN = fileURLToPath(import.meta.url);
 
-/** Commands load what they need when they run, so that the supervisor stays small and `--help` is quick. */
-function program(): Command {
+/**
+ * Commands load what they need when they run, so that the supervisor stays small and `--help` is quick.
+ * @param finish told the exit status of the command that ran.
+ */
+function program(finish: (status: number) => void): Command {
   const bulkhead = new Command("bulkhead")
     .description(
       "A multi-tenant MCP server: many customers from one deployment, each in a watertight compartment.",
@@ -23,19 +26,21 @@ function program(): Command {
       "Run a server module on this machine, with its own PostgreSQL, issuers and demonstration tenants.",
     )
     .argument("[module]", "file that exports a server", "server.ts")
-    .option("--port <number>", "port on 127.0.0.1", port, 8787)
+    .option("--port <number>", "port on 127.0.0.1; 0 for any free one", port, 8787)
     .option("--data-dir <directory>", "where the database and its keys are kept", ".bulkhead")
-    .option("--json", "print one line of JSON when ready")
+    .option("--json", "print one line of JSON when ready, and the log on standard error")
     .action(async (module: string, options: { port: number; dataDir: string; json?: boolean }) => {
       const { dev } = await import("./dev.ts");
-      await dev({
-        main: MAIN,
-        module,
-        port: options.port,
-        dataDir: options.dataDir,
-        json: options.json === true,
-        env: process.env,
-      });
+      finish(
+        await dev({
+          main: MAIN,
+          module,
+          port: options.port,
+          dataDir: options.dataDir,
+          json: options.json === true,
+          env: process.env,
+        }),
+      );
     });
 
   bulkhead
@@ -50,16 +55,18 @@ function program(): Command {
     .option("--json", "print one line of JSON when ready")
     .action(async (module: string, options: ServeFlags) => {
       const { serve } = await import("./serve.ts");
-      await serve({
-        module,
-        port: options.port,
-        host: options.host,
-        publicUrl: options.publicUrl,
-        hosts: options.allowHost ?? [],
-        origins: options.allowOrigin ?? [],
-        json: options.json === true,
-        env: process.env,
-      });
+      finish(
+        await serve({
+          module,
+          port: options.port,
+          host: options.host,
+          publicUrl: options.publicUrl,
+          hosts: options.allowHost ?? [],
+          origins: options.allowOrigin ?? [],
+          json: options.json === true,
+          env: process.env,
+        }),
+      );
     });
 
   bulkhead
@@ -71,7 +78,7 @@ function program(): Command {
     .option("--json", "print the result as JSON")
     .action(async (module: string | undefined, options: { json?: boolean }) => {
       const { runMigrate } = await import("./migrate.ts");
-      await runMigrate({ module, json: options.json === true, env: process.env });
+      finish(await runMigrate({ module, json: options.json === true, env: process.env }));
     });
 
   bulkhead
@@ -80,12 +87,12 @@ function program(): Command {
     .option("--json", "print the findings as JSON")
     .action(async (options: { json?: boolean }) => {
       const { doctor } = await import("./doctor.ts");
-      await doctor({ json: options.json === true, env: process.env });
+      finish(await doctor({ json: options.json === true, env: process.env }));
     });
 
   bulkhead.command("dev-child", { hidden: true }).action(async () => {
     const { devChild } = await import("./dev-child.ts");
-    await devChild();
+    finish(await devChild());
   });
 
   return bulkhead;
@@ -106,10 +113,22 @@ function port(text: string): number {
   return value;
 }
 
-const json = process.argv.includes("--json");
-try {
-  await program().parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
-  else process.exitCode = reportError(error, json);
+/** Ends the process, whatever a module has left running, once everything is written. */
+function exit(status: number): void {
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(status)));
 }
+
+// Whoever reads may go away (`bulkhead dev --json | head -1`): that ends no server.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const json = process.argv.includes("--json");
+let status = 0;
+try {
+  await program((ended) => {
+    status = ended;
+  }).parseAsync();
+} catch (error) {
+  // Help and the version were asked for and printed.
+  if (!(error instanceof CommanderError && error.exitCode === 0)) status = reportError(error, json);
+}
+exit(status);

@@ -4,7 +4,11 @@ import { databaseUrl, type Environment, forgetSecrets } from "./environment.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { onStopSignal } from "./stop-signals.ts";
 
-/** `bulkhead serve`: an instance in production. */
+/**
+ * `bulkhead serve`: an instance in production. Resolves when it was told to stop and has stopped.
+ * @returns the exit status.
+ * @throws Fault for what keeps it from serving.
+ */
 export async function serve(options: {
   readonly module: string;
   readonly port: number;
@@ -14,19 +18,22 @@ export async function serve(options: {
   readonly origins: readonly string[];
   readonly json: boolean;
   readonly env: Environment;
-}): Promise<void> {
+}): Promise<number> {
   const url = databaseUrl(options.env);
   const publicUrl = options.publicUrl ?? options.env.BULKHEAD_PUBLIC_URL;
   if (publicUrl === undefined || publicUrl === "") {
     throw new Fault("setting_invalid", {
-      detail: "No public URL is given.",
-      remedy: "Give --public-url, for example https://mcp.example.com.",
+      detail: "The URL under which clients reach this server is not given.",
+      remedy: "Give --public-url or BULKHEAD_PUBLIC_URL, for example https://mcp.example.com.",
     });
   }
   const operatorToken = options.env.BULKHEAD_OPERATOR_TOKEN;
   forgetSecrets();
+  const stopped = new Promise<void>((resolve) => onStopSignal(resolve));
+  const server = await Promise.race([loadServerModule(options.module), stopped]);
+  if (server === undefined) return 0;
   const bulkhead = createBulkhead({
-    server: await loadServerModule(options.module),
+    server,
     databaseUrl: url,
     publicUrl,
     hosts: options.hosts,
@@ -34,18 +41,17 @@ export async function serve(options: {
     ...(operatorToken === undefined || operatorToken === "" ? {} : { operatorToken }),
   });
   try {
-    const port = await bulkhead.listen(options.port, options.host);
-    onStopSignal(() => void bulkhead.close());
-    const origin = new URL(publicUrl).origin;
-    if (options.json) {
-      process.stdout.write(
-        `${JSON.stringify({ event: "ready", url: origin, mcp: `${origin}/mcp`, listening: { host: options.host, port } })}\n`,
-      );
-    } else {
-      process.stdout.write(`bulkhead serves ${options.module} on ${options.host}:${port} as ${origin}\n`);
-    }
-  } catch (error) {
+    const port = await Promise.race([bulkhead.listen(options.port, options.host), stopped]);
+    if (port === undefined) return 0;
+    const { origin } = new URL(publicUrl);
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify({ event: "ready", url: origin, mcp: `${origin}/mcp`, listening: { host: options.host, port } })}\n`
+        : `bulkhead serves ${options.module} on ${options.host}:${port} as ${origin}\n`,
+    );
+    await stopped;
+    return 0;
+  } finally {
     await bulkhead.close();
-    throw error;
   }
 }

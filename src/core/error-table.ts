@@ -43,6 +43,12 @@ export const ERROR_TABLE = {
     "The request body did not arrive in time.",
     "Send the whole body within the server's time limit.",
   ),
+  body_consumed: row(
+    500,
+    -31500,
+    "The body of this request was read before it came here.",
+    "Mount Bulkhead's handler before body parsers such as express.json().",
+  ),
   media_type_refused: row(
     415,
     -31415,
@@ -258,12 +264,7 @@ export const ERROR_TABLE = {
     "The server module does not exist.",
     "Give the path of a TypeScript or JavaScript file that exports a server.",
   ),
-  module_failed: row(
-    null,
-    null,
-    "The server module threw while it was loaded.",
-    "Correct the error shown, then save: the server starts again.",
-  ),
+  module_failed: row(null, null, "The server module failed while it was loaded.", "Correct the error shown."),
   module_has_no_server: row(
     null,
     null,

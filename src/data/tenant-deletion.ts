@@ -10,14 +10,15 @@ const WRITER_CHECKS = 200;
 const LOCK_TENANT =
   "SELECT t.id, t.slug, t.version FROM bulkhead.tenants t WHERE t.id = $1 OR t.slug = $1 FOR UPDATE";
 
-/** Transactions that have written, or may be writing, a tenant table: each holds this lock until it ends. */
+/** Transactions that have written, or may be writing, a tenant table or the audit trail: each holds this lock until it ends. */
 const WRITERS = `
   SELECT DISTINCT l.virtualtransaction AS writer
     FROM pg_catalog.pg_locks l
     JOIN pg_catalog.pg_class c ON c.oid = l.relation
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    JOIN bulkhead.protected_tables p ON p.schema_name = n.nspname AND p.table_name = c.relname
-   WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+    LEFT JOIN bulkhead.protected_tables p ON p.schema_name = n.nspname AND p.table_name = c.relname
+   WHERE (p.table_name IS NOT NULL OR c.oid = 'bulkhead.audit_entries'::regclass)
+     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
      AND ($1::text[] IS NULL OR l.virtualtransaction = ANY ($1::text[]))`;
 

@@ -3,6 +3,8 @@ import { type Refusal, refuse } from "../core/refusal.ts";
 
 /** Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. */
 export function readBody(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer | Refusal> {
+  // A framework's body parser was first: nothing more would come.
+  if (req.readableEnded) return Promise.resolve(refuse("body_consumed"));
   const declared = Number(req.headers["content-length"] ?? 0);
   if (declared > limit) return Promise.resolve(refuse("body_too_large", { data: { limit } }));
   return new Promise((resolve) => {

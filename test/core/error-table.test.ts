@@ -10,6 +10,7 @@ const PINNED = [
   "method_not_allowed 405 -31405",
   "body_too_large 413 -31413",
   "body_timeout 408 -31408",
+  "body_consumed 500 -31500",
   "media_type_refused 415 -31415",
   "not_acceptable 406 -31406",
   "rate_limited 429 -31429",
