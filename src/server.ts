@@ -142,7 +142,10 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   let closing: Promise<void> | null = null;
 
   const handler = (req: IncomingMessage, res: ServerResponse): void => {
-    if (running !== null) return running.handle(req, res);
+    if (running !== null) {
+      running.handle(req, res);
+      return;
+    }
     starting.then(
       (started) => started.handle(req, res),
       () => answerRefusal(res, refuse("configuration_stale", { retryAfterMs: 1_000 }), { close: true }),
@@ -324,21 +327,20 @@ async function start(
       stopping: stopping.signal,
     });
 
-    const adminApi =
-      gate.tokenHash === null
-        ? null
-        : createAdminApi({
-            administration: createAdministrationRepository(system),
-            operatorTokenHash: gate.tokenHash,
-            ids,
-            clock,
-            emit,
-            mcpUrlOf: resourceOf,
-            afterChange: async () => {
-              await notifyConfigurationChanged(system);
-              await directory.refresh();
-            },
-          });
+    const adminApi = !gate.configured
+      ? null
+      : createAdminApi({
+          administration: createAdministrationRepository(system),
+          isOperator: gate.admits,
+          ids,
+          clock,
+          emit,
+          mcpUrlOf: resourceOf,
+          afterChange: async () => {
+            await notifyConfigurationChanged(system);
+            await directory.refresh();
+          },
+        });
 
     // Time: what happens again and again.
     const tell = (where: string) => (cause: unknown) =>

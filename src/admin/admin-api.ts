@@ -11,7 +11,6 @@ import { ADMIN_OPERATIONS } from "./admin-operations.ts";
 import { answerProblem } from "./answer-problem.ts";
 import { methodsOf } from "./methods-of.ts";
 import { openApiDocument } from "./openapi-document.ts";
-import { createOperatorGate } from "./operator-gate.ts";
 import { inputInvalid, PROBLEM_TYPE, problem } from "./problem.ts";
 import { registerOperation } from "./register-operation.ts";
 
@@ -19,8 +18,8 @@ const BASE = "/admin/v1";
 const LIST_OF_ROUTES = `GET ${BASE}/openapi.json lists the routes.`;
 
 export interface AdminApiOptions extends OperationContext {
-  /** SHA-256 of the operator token. */
-  readonly operatorTokenHash: Uint8Array;
+  /** Whether an Authorization header carries the operator token. */
+  readonly isOperator: (authorization: string | undefined) => boolean;
   /** Called after every successful change, so that instances hear of it. Its failure is ignored: they poll besides. */
   readonly afterChange: () => Promise<void>;
 }
@@ -33,12 +32,9 @@ export interface AdminApi {
 /**
  * The admin API. Who does not show the operator token learns nothing: the token is checked before a route is looked for
  * and before any of the body is read. Only the OpenAPI document is public.
- *
- * @throws Fault `setting_invalid` where the token's hash is not a SHA-256.
  */
 export function createAdminApi(options: AdminApiOptions): AdminApi {
-  const { clock, emit } = options;
-  const isOperator = createOperatorGate(options.operatorTokenHash);
+  const { clock, emit, isOperator } = options;
   const app = new OpenAPIHono<AdminEnv>().basePath(BASE);
   for (const operation of ADMIN_OPERATIONS) registerOperation(app, operation, options);
   const document = openApiDocument(app);

@@ -69,6 +69,14 @@ export const ERROR_TABLE = {
     "The rate limit is used up.",
     "Wait as long as Retry-After says; data.limit names the limit.",
   ),
+
+  // Identity (RFC 6750 section 3.1, MCP authorization)
+  credentials_missing: row(
+    401,
+    -31401,
+    "Authentication is required.",
+    "Get an access token from the authorization server that the resource metadata names, and send it as Authorization: Bearer.",
+  ),
   token_invalid: row(
     401,
     -31401,

@@ -1,30 +1,37 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { Fault } from "../core/fault.ts";
 
-/** Knows the operator's token, by its hash. */
+/** Tells the operator's requests by their Authorization header. */
 export interface OperatorGate {
-  /** SHA-256 of the token; null where none is configured. */
-  readonly tokenHash: Uint8Array | null;
-  /** Whether an Authorization header carries the token. Takes the same time for every wrong one. */
+  /** False where no operator token is configured: then nobody is the operator. */
+  readonly configured: boolean;
   admits(authorization: string | undefined): boolean;
 }
 
+/** RFC 6750 section 2.1, b64token. */
+const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 const MIN_LENGTH = 32;
 
-/** @throws Fault `setting_invalid` for a token that could be guessed. */
+/**
+ * Keeps the token's hash only, and compares hashes in constant time: neither the time that it takes nor the length of a
+ * guess says anything about the token.
+ *
+ * @throws Fault `setting_invalid` for a token that could be guessed, or that no header can carry.
+ */
 export function createOperatorGate(token: string | undefined): OperatorGate {
-  if (token === undefined) return { tokenHash: null, admits: () => false };
-  if (token.length < MIN_LENGTH) {
+  if (token === undefined) return { configured: false, admits: () => false };
+  if (token.length < MIN_LENGTH || !TOKEN.test(token)) {
     throw new Fault("setting_invalid", {
-      detail: `The operator token must have at least ${MIN_LENGTH} characters.`,
+      detail: `The operator token must be at least ${MIN_LENGTH} characters of A-Z, a-z, 0-9 and "-._~+/".`,
     });
   }
-  const tokenHash = sha256(token);
+  const expected = sha256(token);
   return {
-    tokenHash,
+    configured: true,
     admits(authorization) {
-      const sent = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1];
-      return sent !== undefined && timingSafeEqual(sha256(sent), tokenHash);
+      const sent = BEARER.exec(authorization ?? "")?.[1];
+      return sent !== undefined && timingSafeEqual(sha256(sent), expected);
     },
   };
 }

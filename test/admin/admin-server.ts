@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdminApi } from "../../src/admin/admin-api.ts";
@@ -8,8 +7,9 @@ import type { AdministrativeEvent, BulkheadEvent } from "../../src/core/event.ts
 import { createIdSource } from "../../src/core/ids.ts";
 import { createAdministrationRepository } from "../../src/data/administration-repository.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
+import { createOperatorGate } from "../../src/identity/operator-gate.ts";
 
-export const OPERATOR_TOKEN = "operator-token-of-this-test";
+export const OPERATOR_TOKEN = "operator-token-of-this-test-0123456789";
 
 /** An answer of the admin API with its body parsed. */
 export interface AdminAnswer {
@@ -49,7 +49,7 @@ export async function startAdminServer(
   let behaviour = (): Promise<void> => Promise.resolve();
   const api = createAdminApi({
     administration: alter(createAdministrationRepository(system)),
-    operatorTokenHash: createHash("sha256").update(OPERATOR_TOKEN).digest(),
+    isOperator: createOperatorGate(OPERATOR_TOKEN).admits,
     ids: createIdSource(systemClock.now),
     clock: systemClock,
     emit: (event) => events.push(event),

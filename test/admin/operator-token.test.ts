@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAdminApi } from "../../src/admin/admin-api.ts";
-import { createOperatorGate } from "../../src/admin/operator-gate.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
+import { createOperatorGate } from "../../src/identity/operator-gate.ts";
 import { createTestDatabase } from "../support/database.ts";
 import { type AdminServer, OPERATOR_TOKEN, startAdminServer } from "./admin-server.ts";
 
@@ -136,16 +136,20 @@ describe("with the operator token", () => {
   });
 });
 
-it("a hash that is no SHA-256 is refused when the API is made", () => {
-  expect(() => createOperatorGate(new Uint8Array(31))).toThrowError(
-    expect.objectContaining({ code: "setting_invalid" }),
-  );
+it("a token that could be guessed, or that no header can carry, is refused at start", () => {
+  for (const token of ["", "short", "x".repeat(31), `${"x".repeat(40)} `, `${"x".repeat(40)}é`]) {
+    expect(() => createOperatorGate(token)).toThrowError(
+      expect.objectContaining({ code: "setting_invalid" }),
+    );
+  }
+  expect(createOperatorGate(undefined)).toMatchObject({ configured: false });
+  expect(createOperatorGate(undefined).admits("Bearer undefined")).toBe(false);
 });
 
 it("the process keeps its own Request and Response", () => {
   const before = [globalThis.Request, globalThis.Response];
   createAdminApi({
-    operatorTokenHash: new Uint8Array(32),
+    isOperator: () => false,
     administration: {} as never,
     ids: {} as never,
     clock: { now: () => 0, monotonic: () => 0 },

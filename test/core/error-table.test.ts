@@ -14,6 +14,7 @@ const PINNED = [
   "media_type_refused 415 -31415",
   "not_acceptable 406 -31406",
   "rate_limited 429 -31429",
+  "credentials_missing 401 -31401",
   "token_invalid 401 -31401",
   "credentials_malformed 400 -31400",
   "scope_insufficient 403 -31403",
