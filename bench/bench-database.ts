@@ -16,8 +16,6 @@ export interface BenchTenant {
 export interface BenchDatabase {
   /** As its superuser. */
   readonly url: string;
-  /** Of PostgreSQL. */
-  readonly version: string;
   /** Runs a statement as superuser. */
   admin<T extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<T[]>;
   /**
@@ -31,22 +29,26 @@ export interface BenchDatabase {
 export async function startBenchDatabase(bench: BenchRun, name: string): Promise<BenchDatabase> {
   const dataDir = join(bench.scratch, name);
   await mkdir(dataDir);
-  const postgres = await startEmbeddedPostgres({ dataDir });
-  const pool = new pg.Pool({ ...connectionSettings(postgres.urlOf("bench")), max: 2 });
-  // Its errors come again with the next statement.
-  pool.on("error", () => {});
+  const starting = startEmbeddedPostgres({ dataDir });
+  // Before it runs: a bench that is stopped meanwhile must not leave it.
+  let pool: pg.Pool | null = null;
   const stop = await bench.cleanup.add(async () => {
-    await pool.end();
-    await postgres.stop({ remove: true });
+    const started = await starting.catch(() => null);
+    await pool?.end();
+    await started?.stop({ remove: true });
     await rm(dataDir, { recursive: true, force: true });
   });
+  const postgres = await starting;
   bench.cpus.moveToOthers(postgres.pid);
   await ensureDatabase(postgres.adminUrl, "bench");
+  const connections = new pg.Pool({ ...connectionSettings(postgres.urlOf("bench")), max: 2 });
+  // Its errors come again with the next statement.
+  connections.on("error", () => {});
+  pool = connections;
   const admin: BenchDatabase["admin"] = async (text, values = []) =>
-    (await pool.query(text, [...values])).rows;
+    (await connections.query(text, [...values])).rows;
   return {
     url: postgres.urlOf("bench"),
-    version: postgres.version,
     admin,
     async addTenants(count) {
       const ids = createIdSource(Date.now);

@@ -29,7 +29,10 @@ export interface FigureResult {
 export interface Figure {
   /** P1, P2 … */
   readonly id: string;
+  /** Short, for the first table. */
   readonly title: string;
+  /** What is measured, in a sentence. */
+  readonly about: string;
   run(bench: BenchRun): Promise<FigureResult>;
 }
 

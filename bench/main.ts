@@ -12,7 +12,7 @@ import { Cleanup } from "./cleanup.ts";
 import { placeOnCpus } from "./cpu-placement.ts";
 import type { Figure, FigureResult } from "./figure.ts";
 import { FIGURES, UNMEASURED } from "./figures.ts";
-import { chooseLoadGenerator } from "./load/load-generator.ts";
+import { chooseLoadGenerator } from "./load/choose-load-generator.ts";
 import { describeMachine } from "./machine.ts";
 import { resultsPage } from "./results-page.ts";
 import { compilePackage } from "./shipped-package.ts";
@@ -53,7 +53,7 @@ async function main(): Promise<number> {
     const bench: BenchRun = {
       root,
       scratch,
-      shipped: await compilePackage(root, join(scratch, "package")),
+      shipped: await compilePackage(root, join(scratch, "package"), cleanup),
       cpus: placeOnCpus(),
       load: chooseLoadGenerator(),
       cleanup,

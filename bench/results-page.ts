@@ -36,6 +36,7 @@ export function resultsPage(of: {
     ...(of.unmeasured.length === 0 ? [] : [`Not measured: ${of.unmeasured.join(", ")}.`]),
     ...of.results.flatMap(({ figure, result }) => [
       `## ${figure.id}: ${figure.title}`,
+      figure.about,
       ...result.tables.map(table),
       result.notes.map((note) => `- ${note}`).join("\n"),
     ]),

@@ -1,8 +1,8 @@
-import { execFile } from "node:child_process";
 import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import type { Cleanup } from "./cleanup.ts";
+import { runProgram } from "./run-program.ts";
 
 /** The package as users get it: JavaScript made by its compiler, never a loader's translation. */
 export interface ShippedPackage {
@@ -14,12 +14,18 @@ export interface ShippedPackage {
   child(name: string): string;
 }
 
+const COMPILE_MS = 120_000;
+
 /**
  * Compiles src and the bench's own servers into `directory`, with the options of the published build. A loader such as
  * tsx would not do: it wraps every named function expression in a call (`keepNames`), also those made for each request.
  * Types are not checked here: `npm run check` does that.
  */
-export async function compilePackage(root: string, directory: string): Promise<ShippedPackage> {
+export async function compilePackage(
+  root: string,
+  directory: string,
+  cleanup: Cleanup,
+): Promise<ShippedPackage> {
   await mkdir(directory);
   for (const name of ["package.json", "sql", "node_modules"])
     await symlink(join(root, name), join(directory, name));
@@ -34,7 +40,11 @@ export async function compilePackage(root: string, directory: string): Promise<S
     }),
   );
   const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  await promisify(execFile)(process.execPath, [compiler, "--project", config], { cwd: root });
+  await runProgram([process.execPath, compiler, "--project", config], {
+    timeoutMs: COMPILE_MS,
+    cleanup,
+    cwd: root,
+  });
   // The package's exports say dist; the bench's programs import ../../src.
   await symlink("src", join(directory, "dist"));
   return {

@@ -38,7 +38,9 @@ interface Memory {
 /** P9: how long a developer waits, and what stays in memory. */
 export const devStart: Figure = {
   id: "P9",
-  title: "bulkhead dev examples/helpdesk/server.ts",
+  title: "bulkhead dev",
+  about:
+    "How long `bulkhead dev examples/helpdesk/server.ts` takes until it is ready, and what it holds while nobody calls.",
   async run(bench) {
     const ways: readonly Way[] = [
       { name: "as published", cwd: bench.shipped.directory, args: [bench.shipped.command] },

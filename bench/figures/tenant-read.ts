@@ -16,7 +16,9 @@ const CONNECTIONS = 20;
 /** P4: what row-level security costs a read by primary key. */
 export const tenantRead: Figure = {
   id: "P4",
-  title: "tenant-scoped read by primary key, against the same read without row-level security",
+  title: "tenant-scoped read",
+  about:
+    "A tenant's read of a row by its primary key through the tenant door, against the same read without row-level security.",
   async run(bench) {
     bench.progress("P4: starting PostgreSQL and filling two tables");
     const database = await startBenchDatabase(bench, "tenant-read");

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import type { LoadGenerator } from "./load-generator.ts";
+import type { LoadGenerator, LoadOrder } from "./load-generator.ts";
 import { runGenerator } from "./run-generator.ts";
 
 interface AutocannonReport {
@@ -18,7 +18,8 @@ export function autocannon(): LoadGenerator {
   const { version } = require("autocannon/package.json") as { version: string };
   return {
     description: `autocannon ${version}, which itself limits: ratios to the bare server come out too high. Install wrk for true ones`,
-    async run({ origin, requests, connections, seconds, prefix, scratch }) {
+    async run(order: LoadOrder) {
+      const { origin, requests, connections, seconds, scratch } = order;
       // Its command line takes many requests only in the form of an HTTP archive.
       const file = join(scratch, `autocannon-${new URL(origin).port}.har`);
       const entries = requests.map((request) => ({
@@ -34,15 +35,14 @@ export function autocannon(): LoadGenerator {
         JSON.stringify({ log: { version: "1.2", creator: { name: "bench", version: "1" }, entries } }),
       );
       const command = [
-        ...prefix,
         process.execPath,
         program,
         ...["--json", "--no-progress", "--connections", String(connections), "--duration", String(seconds)],
         ...["--har", file, origin],
       ];
-      const report = (await runGenerator(command, seconds)) as AutocannonReport;
+      const report = (await runGenerator(command, order)) as AutocannonReport;
       return {
-        callsPerSecond: report.requests.total / report.duration,
+        perSecond: report.requests.total / report.duration,
         p50Ms: report.latency.p50,
         p99Ms: report.latency.p99,
         failed: report.errors + report.non2xx,

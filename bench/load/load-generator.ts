@@ -1,6 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { autocannon } from "./autocannon.ts";
-import { wrk } from "./wrk.ts";
+import type { Cleanup } from "../cleanup.ts";
 
 /** A request as it is sent. */
 export interface HttpRequest {
@@ -21,10 +19,11 @@ export interface LoadOrder {
   readonly prefix: readonly string[];
   /** A folder for the generator's files. */
   readonly scratch: string;
+  readonly cleanup: Cleanup;
 }
 
 export interface LoadReport {
-  readonly callsPerSecond: number;
+  readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** Answers with another status than 2xx or 3xx, and requests without an answer. */
@@ -35,15 +34,4 @@ export interface LoadGenerator {
   /** For the page: name, version, and what to know about it. */
   readonly description: string;
   run(order: LoadOrder): Promise<LoadReport>;
-}
-
-/** wrk where it is installed. autocannon, in JavaScript, otherwise: it cannot offer what a bare server can take. */
-export function chooseLoadGenerator(): LoadGenerator {
-  try {
-    // Without a URL wrk prints its usage and exits with 1, with its version as well.
-    execFileSync("wrk", ["--version"], { stdio: "ignore" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return autocannon();
-  }
-  return wrk();
 }

@@ -1,12 +1,14 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { runProgram } from "../run-program.ts";
+import type { LoadOrder } from "./load-generator.ts";
 
-const run = promisify(execFile);
+/** How much longer than its round a load generator may take, in milliseconds: no load outlives its round. */
+const GRACE_MS = 20_000;
 
 /** Runs a load generator to its end and gives the JSON on the last line of what it printed. */
-export async function runGenerator(command: readonly string[], seconds: number): Promise<unknown> {
-  const [file = "", ...args] = command;
-  // Killed by its own time limit should it hang: no load outlives its round.
-  const { stdout } = await run(file, args, { timeout: (seconds + 20) * 1000, maxBuffer: 16 << 20 });
-  return JSON.parse(stdout.trim().split("\n").pop() ?? "");
+export async function runGenerator(command: readonly string[], order: LoadOrder): Promise<unknown> {
+  const printed = await runProgram([...order.prefix, ...command], {
+    timeoutMs: order.seconds * 1000 + GRACE_MS,
+    cleanup: order.cleanup,
+  });
+  return JSON.parse(printed.trim().split("\n").pop() ?? "");
 }

@@ -1,7 +1,6 @@
-import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { HttpRequest, LoadGenerator } from "./load-generator.ts";
+import type { HttpRequest, LoadGenerator, LoadOrder } from "./load-generator.ts";
 import { runGenerator } from "./run-generator.ts";
 
 /**
@@ -40,20 +39,20 @@ interface WrkReport {
   readonly p99: number;
 }
 
-export function wrk(): LoadGenerator {
-  const version = /^wrk (\S+)/.exec(spawnSync("wrk", ["--version"], { encoding: "utf8" }).stdout)?.[1] ?? "";
+export function wrk(version: string): LoadGenerator {
   return {
     description: `wrk ${version}, one thread`,
-    async run({ origin, requests, connections, seconds, prefix, scratch }) {
+    async run(order: LoadOrder) {
+      const { origin, requests, connections, seconds, scratch } = order;
       const port = new URL(origin).port;
       const file = join(scratch, `wrk-${port}.requests`);
       const lua = join(scratch, `wrk-${port}.lua`);
       await writeFile(file, Buffer.concat(requests.map((request) => record(request, new URL(origin).host))));
       await writeFile(lua, script(file));
-      const command = [...prefix, "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", lua, origin];
-      const report = (await runGenerator(command, seconds)) as WrkReport;
+      const command = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", lua, origin];
+      const report = (await runGenerator(command, order)) as WrkReport;
       return {
-        callsPerSecond: report.requests / (report.microseconds / 1e6),
+        perSecond: report.requests / (report.microseconds / 1e6),
         p50Ms: report.p50 / 1000,
         p99Ms: report.p99 / 1000,
         failed: report.status + report.failed,

@@ -30,10 +30,12 @@ export async function loadServerModule(path: string): Promise<ServerDefinition> 
   throw new Fault("module_has_no_server", { detail: `Looked in ${file}.` });
 }
 
-/** An exception as its author needs it: without the frames of Node and of dependencies. */
+/** An exception as its author needs it: without the frames of Node, of dependencies and of this loader. */
 function ownFrames(cause: unknown): string {
   const lines = (cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)).split("\n");
-  const isForeign = (line: string): boolean =>
-    /^\s+at (?:async )?(?:.* \()?(?:node:|\S*[/\\]node_modules[/\\])/.test(line);
-  return lines.filter((line) => !isForeign(line)).join("\n");
+  const loader = lines.findIndex((line) => /^\s+at (?:async )?loadServerModule \(/.test(line));
+  return lines
+    .slice(0, loader === -1 ? lines.length : loader)
+    .filter((line) => !/^\s+at (?:async )?(?:.* \()?(?:node:|\S*[/\\]node_modules[/\\])/.test(line))
+    .join("\n");
 }

@@ -236,6 +236,19 @@ describe("what a statement may be", () => {
     expect(await attempt(text)).toMatch(/^refused: sql_failed .*42501/);
   });
 
+  test("functions that forge settings, run SQL, reach other sessions or leave something behind are withheld", async () => {
+    const rows = await fixture.database.admin<{ name: string }>(
+      `SELECT DISTINCT p.proname AS name FROM pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('bulkhead_tenant', p.oid, 'EXECUTE')
+          AND (p.proname IN ('set_config', 'ts_stat', 'pg_notify', 'pg_cancel_backend', 'pg_terminate_backend', 'pg_stat_get_activity',
+                             'lo_import', 'lo_export', 'lo_create', 'lo_creat', 'lo_open', 'lo_put', 'lo_get', 'lo_unlink', 'lo_from_bytea', 'loread', 'lowrite')
+               OR p.proname ~ '_to_xml(schema|_and_xmlschema)?$' OR p.proname ~ '^pg_(try_)?advisory_')
+        ORDER BY 1`,
+    );
+    // The door cleans its connections with this one.
+    expect(rows.map((row) => row.name)).toEqual(["pg_advisory_unlock_all"]);
+  });
+
   test("a read-only door refuses to write, also in a CTE", async () => {
     const sql = fixture.as(fixture.acme, { readOnly: true });
     await expect(sql`INSERT INTO notes (body) VALUES ('no')`).rejects.toMatchObject({
