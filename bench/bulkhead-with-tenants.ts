@@ -1,4 +1,5 @@
 import { closeSync, openSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type BenchDatabase, type BenchTenant, startBenchDatabase } from "./bench-database.ts";
@@ -32,7 +33,8 @@ export async function startBulkheadWithTenants(
 ): Promise<BulkheadWithTenants> {
   const database = await startBenchDatabase(bench, of.name);
   const issuer = await startBenchIssuer(bench.cleanup);
-  const log = openSync(join(bench.scratch, `${of.name}.log`), "a", 0o600);
+  const logFile = join(bench.scratch, `${of.name}.log`);
+  const log = openSync(logFile, "a", 0o600);
   const child = await startChild({
     file: bench.shipped.child("bulkhead-server"),
     prefix: bench.cpus.forServer,
@@ -40,7 +42,12 @@ export async function startBulkheadWithTenants(
     cleanup: bench.cleanup,
   }).finally(() => closeSync(log));
   const order: BulkheadOrder = { do: "serve", databaseUrl: database.url, port: await freePort() };
-  await child.ask(order);
+  await child.ask(order).catch(async (cause) => {
+    throw new Error(
+      `Bulkhead does not start. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-2_000)}`,
+      { cause },
+    );
+  });
   const origin = `http://127.0.0.1:${order.port}`;
   // Only now: starting in development mode, it would make an issuer for each of them.
   const added = await database.addTenants(of.tenants);

@@ -39,7 +39,9 @@ export async function startChild(of: {
           clearTimeout(timer);
           resolve(message as ChildReply);
         });
-        child.send(order as object);
+        child.send(order as object, (error) => {
+          if (error !== null) reject(error);
+        });
       });
       if ("error" in reply) throw new Error(`${of.file}: ${reply.error}`);
       return reply.answer as Answer;

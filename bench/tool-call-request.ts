@@ -1,8 +1,8 @@
 import type { HttpRequest } from "./load/load-generator.ts";
 
-export const REVISION = "2026-07-28";
+const REVISION = "2026-07-28";
 /** The tool that is called: in the middle of the fifty, and the only one of the official server. */
-export const TOOL = "greet_25";
+const TOOL = "greet_25";
 /** The one permission that the fifty tools require. */
 export const PERMISSION = "bench:greet";
 

@@ -219,8 +219,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: "lists are kept without regard to who asks",
     file: "src/catalog/tenant-view.ts",
-    from: "const key = `${kind} ${",
-    to: "const key = `${kind} ${true || ",
+    from: "catalog.permissions.filter((permission) => permits(granted, permission))",
+    to: "catalog.permissions.filter(() => true)",
     tests: ["test/pipeline/status-codes.test.ts"],
   },
 ];

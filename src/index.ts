@@ -1,3 +1,4 @@
+export type { BulkheadOptions, LogDestination } from "./bulkhead-options.ts";
 export {
   CallerError,
   type ContentBlock,
@@ -25,7 +26,7 @@ export type { Clock } from "./core/clock.ts";
 export { ERROR_TABLE, type ErrorCode, type ErrorRow } from "./core/error-table.ts";
 export { Fault } from "./core/fault.ts";
 export type { OperationId, Slug, TenantId } from "./core/ids.ts";
-export { type Bulkhead, type BulkheadOptions, createBulkhead, type LogDestination } from "./server.ts";
+export { type Bulkhead, createBulkhead } from "./server.ts";
 export type { Limits, NamedQuota, PartialLimits } from "./tenancy/limits.ts";
 export type { Principal } from "./tenancy/principal.ts";
 export {

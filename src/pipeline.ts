@@ -55,8 +55,6 @@ export interface PipelineRooms {
   readonly bodyTimeoutMs: number;
   /** True once the server takes no more requests. */
   readonly draining: () => boolean;
-  /** Aborted when the server will wait no longer for operations under way. */
-  readonly stopping: AbortSignal;
 }
 
 /** A caller who is known, on a tenant that is served here. */
@@ -69,6 +67,8 @@ interface Caller {
 export interface Pipeline {
   serveMcp(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
   serveMetadata(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
+  /** Ends the operations under way: each is told by its signal, and answered. */
+  interruptAll(): void;
 }
 
 export function createPipeline(rooms: PipelineRooms): Pipeline {
@@ -77,6 +77,9 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   const serverInfo = JSON.stringify(title === undefined ? { name, version } : { name, title, version });
   const permits = (granted: ReadonlySet<string>, required: string | undefined): boolean =>
     decideAccess(granted, required).allowed;
+
+  /** How to stop each handler that runs now. */
+  const underWay = new Set<(why: Refusal) => void>();
 
   /** Ends a request before it became an operation. */
   const refuseRequest = (
@@ -148,7 +151,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         rooms.addresses.failed(address);
       return refuseRequest(res, caller, { stage: "identity", slug });
     }
-    const { snapshot, principal } = caller;
+    const { snapshot } = caller;
     if (snapshot.status === "suspended")
       return refuseRequest(res, refuse("tenant_suspended"), { stage: "tenancy", slug, caller });
 
@@ -366,9 +369,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         ? undefined
         : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
     const onClose = (): void => stop(refuse("cancelled"));
-    const onStopping = (): void => stop(refuse("stopping", { retryAfterMs: 1_000 }));
     res.once("close", onClose);
-    rooms.stopping.addEventListener("abort", onStopping, { once: true });
+    underWay.add(stop);
     const context = new RequestContext({
       snapshot: caller.snapshot,
       principal: caller.principal,
@@ -390,7 +392,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     } finally {
       clearTimeout(timer);
       res.off("close", onClose);
-      rooms.stopping.removeEventListener("abort", onStopping);
+      underWay.delete(stop);
     }
   };
 
@@ -417,7 +419,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     answerJson(res, 200, JSON.stringify(document), { "access-control-allow-origin": "*" });
   };
 
-  return { serveMcp, serveMetadata };
+  return {
+    serveMcp,
+    serveMetadata,
+    interruptAll() {
+      for (const stop of [...underWay]) stop(refuse("stopping", { retryAfterMs: 1_000 }));
+    },
+  };
 }
 
 function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal {

@@ -8,7 +8,10 @@ export function answerOrders<Order>(program: {
   readonly answer: (order: Order) => Promise<unknown>;
   readonly close: () => Promise<void>;
 }): void {
-  const reply = (message: ChildReply): void => void process.send?.(message);
+  const reply = (message: ChildReply): void => {
+    // A parent that has let go meanwhile waits for no answer.
+    if (process.connected) process.send?.(message);
+  };
   process.on("message", (order) => {
     program.answer(order as Order).then(
       (answer) => reply({ answer: answer ?? null }),

@@ -44,6 +44,8 @@ export interface Catalog {
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+/** A permission is an OAuth scope token (RFC 6749 section 3.3). */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const NO_INPUT = Object.freeze({ type: "object", additionalProperties: false });
 
 /**
@@ -127,10 +129,9 @@ function compilePrompt(definition: PromptDefinition): CatalogPrompt {
   const where = `prompt ${JSON.stringify(definition.name)}`;
   checkName(definition.name, where);
   if (typeof definition.get !== "function") invalid(`${where} has no function get`);
-  refuseTwice(
-    `arguments of ${where}`,
-    (definition.arguments ?? []).map((argument) => argument.name),
-  );
+  const names = (definition.arguments ?? []).map((argument) => argument.name);
+  if (!names.every(isText)) invalid(`${where} has an argument without a name`);
+  refuseTwice(`arguments of ${where}`, names);
   checkVisibility(definition, where);
   return Object.freeze({
     definition,
@@ -149,12 +150,15 @@ function checkName(name: unknown, where: string): void {
 }
 
 function checkVisibility(entry: Visibility, where: string): void {
-  // A permission is an OAuth scope token (RFC 6749 section 3.3).
-  if (entry.requires !== undefined && !/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(entry.requires))
+  const { requires, toolSet, tenants } = entry;
+  if (requires !== undefined && !(typeof requires === "string" && SCOPE.test(requires)))
     invalid(`${where}: requires is not a scope`);
-  if (entry.toolSet !== undefined && !NAME.test(entry.toolSet)) invalid(`${where}: toolSet is not a name`);
-  for (const slug of entry.tenants ?? []) {
-    if (parseSlug(slug) === null) invalid(`${where}: ${JSON.stringify(slug)} is not a tenant's slug`);
+  if (toolSet !== undefined && !(typeof toolSet === "string" && NAME.test(toolSet)))
+    invalid(`${where}: toolSet is not a name`);
+  if (tenants !== undefined && !Array.isArray(tenants)) invalid(`${where}: tenants is not a list of slugs`);
+  for (const slug of tenants ?? []) {
+    if (typeof slug !== "string" || parseSlug(slug) === null)
+      invalid(`${where}: ${JSON.stringify(slug)} is not a tenant's slug`);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { ContentBlock, PromptMessage, ResourceReturn, ToolResult, ToolReturn } from "./define.ts";
+import type { CompiledSchema } from "./schemas.ts";
 
 /** A handler gave back something that no answer can be made of: the module's fault, not the caller's. */
-export class ReturnError extends Error {
+class ReturnError extends Error {
   override readonly name = "ReturnError";
 }
 
@@ -9,7 +10,35 @@ export class ReturnError extends Error {
 export function toToolResult(value: ToolReturn | undefined): ToolResult {
   if (value === undefined) return { content: [] };
   if (typeof value === "string") return { content: [{ type: "text", text: value }] };
-  if (isToolResult(value)) return value;
+  return isToolResult(value) ? wholeResult(value) : structuredResult(value);
+}
+
+/**
+ * The same for a tool with an output schema: what is sent is what the schema gave back, since that is what its JSON
+ * Schema describes to clients (zod drops members that an object's schema does not name).
+ * @throws ReturnError where the return does not fit.
+ */
+export async function toFittingResult(
+  value: ToolReturn | undefined,
+  output: CompiledSchema,
+): Promise<ToolResult> {
+  const whole = value !== undefined && isToolResult(value) ? wholeResult(value) : null;
+  if (whole?.isError === true) return whole;
+  const checked = await output.validate(whole === null ? value : whole.structuredContent);
+  if (!checked.valid) throw new ReturnError(`The output does not fit its schema: ${checked.issues}`);
+  return whole === null ? structuredResult(checked.value) : { ...whole, structuredContent: checked.value };
+}
+
+/** Only the members of a result: any other could repeat one that the response has already, such as `_meta`. */
+function wholeResult({ content, structuredContent, isError }: ToolResult): ToolResult {
+  return {
+    content,
+    ...(structuredContent === undefined ? {} : { structuredContent }),
+    ...(isError === undefined ? {} : { isError }),
+  };
+}
+
+function structuredResult(value: unknown): ToolResult {
   const text = JSON.stringify(value);
   if (text === undefined) throw new ReturnError("A tool gave back something that JSON cannot express.");
   return { content: [{ type: "text", text }], structuredContent: value };

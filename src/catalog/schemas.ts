@@ -1,5 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { Fault } from "../core/fault.ts";
 import type { JsonSchema, SchemaLike } from "./define.ts";
@@ -17,6 +17,8 @@ export interface CompiledSchema {
 
 /** Issues told to a caller at once. */
 const MAX_ISSUES = 10;
+/** Characters of a name or of the allowed values in one issue. */
+const MAX_SHOWN = 300;
 
 /**
  * Compiles a tool's schema. A library's schema is turned into JSON Schema by the library itself (Standard JSON Schema);
@@ -29,6 +31,9 @@ export function compileSchema(
   direction: "input" | "output",
   where: string,
 ): CompiledSchema {
+  // A schema may be a function: some libraries' are.
+  if (schema === null || (typeof schema !== "object" && typeof schema !== "function"))
+    throw new Fault("server_invalid", { detail: `${where} is not a schema.` });
   if (isStandardSchema(schema)) return compileStandard(schema, direction, where);
   return compileRaw(schema, where);
 }
@@ -43,6 +48,12 @@ function compileStandard(
   where: string,
 ): CompiledSchema {
   const standard = schema["~standard"];
+  if (standard.jsonSchema === undefined) {
+    throw new Fault("schema_unrepresentable", {
+      detail: `${where}: ${standard.vendor} does not speak Standard JSON Schema.`,
+      remedy: "Use a version of the library that does (zod 4.2 or later), or write JSON Schema.",
+    });
+  }
   let json: Record<string, unknown>;
   try {
     json = { ...standard.jsonSchema[direction]({ target: "draft-2020-12" }) };
@@ -87,17 +98,31 @@ function compileRaw(schema: JsonSchema, where: string): CompiledSchema {
       cause,
     });
   }
+  // ajv's own keyword: the check would give a promise, which is true whatever comes of it.
+  if ("$async" in check)
+    throw new Fault("server_invalid", { detail: `${where} is not a JSON Schema: it has $async.` });
   return {
     json: schema,
     validate(value) {
       if (check(value)) return { valid: true, value };
-      const issues = (check.errors ?? []).slice(0, MAX_ISSUES).map((error) => {
-        const path = error.instancePath.slice(1).replaceAll("/", ".");
-        return path === ""
-          ? (error.message ?? "is not valid")
-          : `${path}: ${error.message ?? "is not valid"}`;
-      });
+      const issues = (check.errors ?? []).slice(0, MAX_ISSUES).map(issueText);
       return { valid: false, issues: issues.join("; ") };
     },
   };
+}
+
+/** ajv's words, and what they leave out: which member is too much, and which values there are. */
+function issueText(error: ErrorObject): string {
+  const { additionalProperty, unevaluatedProperty, allowedValues, allowedValue } = error.params;
+  const extra: unknown = additionalProperty ?? unevaluatedProperty;
+  const allowed: unknown = allowedValues ?? allowedValue;
+  const more = typeof extra === "string" ? extra : allowed === undefined ? "" : JSON.stringify(allowed);
+  const path = error.instancePath
+    .slice(1)
+    .split("/")
+    // RFC 6901 section 4.
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .join(".");
+  const text = `${error.message ?? "is not valid"}${more === "" ? "" : `: ${more.slice(0, MAX_SHOWN)}`}`;
+  return path === "" ? text : `${path}: ${text}`;
 }

@@ -1,6 +1,7 @@
 import { openSync, writeSync } from "node:fs";
+import type { LogDestination } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
-import { type Bulkhead, createBulkhead, type LogDestination } from "../server.ts";
+import { type Bulkhead, createBulkhead } from "../server.ts";
 import type { ChildReport, ReadyLine, ServeOrder, StopOrder } from "./dev-messages.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { toReport } from "./report-error.ts";

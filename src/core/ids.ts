@@ -28,10 +28,6 @@ export function parseTenantId(text: string): TenantId | null {
   return hasForm(text, PREFIX.tenant) ? (text as TenantId) : null;
 }
 
-export function parseIssuerId(text: string): IssuerId | null {
-  return hasForm(text, PREFIX.issuer) ? (text as IssuerId) : null;
-}
-
 /** Makes ids: 48 bits of time, then 80 random bits, in Crockford's base 32, so that ids sort by age. */
 export interface IdSource {
   tenant(): TenantId;

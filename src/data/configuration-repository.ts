@@ -1,3 +1,4 @@
+import { deepFreeze } from "../core/deep-freeze.ts";
 import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
 import { effectiveLimits, type PartialLimits } from "../tenancy/limits.ts";
 import type { ConfigurationSource } from "../tenancy/tenant-directory.ts";
@@ -100,11 +101,12 @@ function toSnapshot(row: SnapshotRow): TenantSnapshot {
     name: row.name,
     status: row.status,
     plan: row.plan,
-    limits: effectiveLimits(row.plan_limits, row.limits),
+    // Handlers are shown limits and settings, and the next request has the same ones.
+    limits: deepFreeze(effectiveLimits(row.plan_limits, row.limits)),
     toolSets: new Set(row.tool_sets ?? row.plan_tool_sets),
     scopes: Object.freeze(row.scopes),
-    roles: Object.freeze(row.roles),
-    settings: Object.freeze(row.settings),
+    roles: deepFreeze(row.roles),
+    settings: deepFreeze(row.settings),
     issuers: Object.freeze(row.issuers.map(toIssuer)),
     placement: row.placement,
     version: Number(row.version),

@@ -63,24 +63,27 @@ export async function migrate(
     );
     const done = new Map(rows.map((row) => [`${row.scope}/${row.name}`, row.checksum]));
     const created = done.size === 0;
-    const applied: string[] = [];
+    const pending: Migration[] = [];
     for (const migration of [...own, ...app]) {
-      const key = `${migration.scope}/${migration.name}`;
+      const key = keyOf(migration);
       const before = done.get(key);
-      if (before === undefined) {
-        await apply(client, migration, options.mode);
-        applied.push(key);
-      } else if (before !== migration.checksum) {
+      if (before === undefined) pending.push(migration);
+      else if (before !== migration.checksum) {
         throw new Fault("migration_failed", {
           detail: `${key} was changed after it had been applied.`,
           remedy: "Restore the file, and put the change into a new migration.",
         });
       }
     }
-    return { applied, created };
+    for (const migration of pending) await apply(client, migration, options.mode);
+    return { applied: pending.map(keyOf), created };
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+function keyOf(migration: Migration): string {
+  return `${migration.scope}/${migration.name}`;
 }
 
 /** File names of this version's own migrations, in order. */
@@ -153,7 +156,7 @@ async function apply(
   } catch (cause) {
     await client.query("ROLLBACK").catch(() => {});
     throw new Fault("migration_failed", {
-      detail: `${migration.scope}/${migration.name}: ${message(cause)}`,
+      detail: `${keyOf(migration)}: ${message(cause)}`,
       cause,
     });
   }

@@ -26,10 +26,13 @@ export function createStore(sql: TenantSql): TenantStore {
     },
     async list(prefix = "", options: { limit?: number; after?: string } = {}): Promise<string[]> {
       if (prefix !== "") checkKey(prefix);
-      const limit = Math.min(Math.max(Math.trunc(options.limit ?? 100), 1), MAX_LIST);
+      const after = options.after ?? "";
+      if (after !== "") checkKey(after);
+      const limit = Math.min(Math.trunc(options.limit ?? 100), MAX_LIST);
+      if (!(limit >= 1)) return [];
       const rows = await sql<{ key: string }>`
         SELECT key FROM bulkhead.store_entries
-         WHERE starts_with(key, ${prefix}) AND key > ${options.after ?? ""} AND (expires_at IS NULL OR expires_at > now())
+         WHERE starts_with(key, ${prefix}) AND key > ${after} AND (expires_at IS NULL OR expires_at > now())
          ORDER BY key LIMIT ${limit}`;
       return rows.map((row) => row.key);
     },
@@ -50,12 +53,18 @@ function checkKey(key: string): string {
 }
 
 function checkValue(value: unknown): string {
-  const text = JSON.stringify(value);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    // A bigint, an object that contains itself, a toJSON that throws.
+    throw new Fault("store_value_invalid", { cause });
+  }
   // PostgreSQL's jsonb holds neither NUL characters nor lone surrogates; JSON.stringify writes both as escapes.
   if (
     text === undefined ||
     Buffer.byteLength(text) > MAX_VALUE_BYTES ||
-    /(?<!\\)(?:\\\\)*\\u(?:0000|d[89ab])/i.test(text)
+    /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(text)
   ) {
     throw new Fault("store_value_invalid");
   }

@@ -29,7 +29,7 @@ export interface TenantConnections {
  * Takes from a connection all that its last tenant may have left on it, as DISCARD ALL does but for the plan cache.
  * One message in the simple protocol: one round trip, and all or nothing.
  */
-export const CLEAN_CONNECTION = [
+const CLEAN_CONNECTION = [
   "SET SESSION AUTHORIZATION DEFAULT",
   "RESET ALL",
   "DEALLOCATE ALL",

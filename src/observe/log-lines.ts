@@ -113,7 +113,7 @@ export function createLogLines(options: {
 }
 
 /** An internal cause for the log: names and texts of the chain of errors, and the first one's stack. */
-export function describe(cause: unknown): string | undefined {
+function describe(cause: unknown): string | undefined {
   if (cause === undefined || cause === null) return undefined;
   if (!(cause instanceof Error)) return typeof cause === "string" ? cause : JSON.stringify(cause);
   const chain: string[] = [];

@@ -40,13 +40,8 @@ export function parseMessage(body: Uint8Array): ClientMessage | Refusal {
   return { id, method, params };
 }
 
-export function isRequestId(value: unknown): value is RequestId {
+function isRequestId(value: unknown): value is RequestId {
   return typeof value === "string" ? value.length <= MAX_ID : Number.isSafeInteger(value);
-}
-
-/** The id of a message that was refused, where one can be told. */
-export function idOf(message: ClientMessage | Refusal): RequestId | null {
-  return "kind" in message ? null : (message.id ?? null);
 }
 
 export function isObject(value: unknown): value is JsonObject {

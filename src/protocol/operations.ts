@@ -1,7 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Catalog, CatalogPrompt, CatalogResource, CatalogTool } from "../catalog/catalog.ts";
 import { CallerError } from "../catalog/define.ts";
-import { errorResult, toPromptMessages, toResourceContents, toToolResult } from "../catalog/results.ts";
+import {
+  errorResult,
+  toFittingResult,
+  toPromptMessages,
+  toResourceContents,
+  toToolResult,
+} from "../catalog/results.ts";
+import type { Validation } from "../catalog/schemas.ts";
 import type { ListKind, TenantView } from "../catalog/tenant-view.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { OperationOutcome } from "../core/event.ts";
@@ -133,8 +140,14 @@ async function callTool(
   const mismatch = checkParameterHeaders(tool.headers, args, headers);
   if (mismatch !== null) return mismatch;
   const target = tool.definition.name;
-  const pending = tool.input.validate(args);
-  const validation = pending instanceof Promise ? await pending : pending;
+  let validation: Validation;
+  try {
+    const pending = tool.input.validate(args);
+    validation = pending instanceof Promise ? await pending : pending;
+  } catch (cause) {
+    // A check of the module's own threw, or arguments nested deep enough to use up the stack of a recursive schema.
+    return { target, readOnly: true, answer: null, perform: () => Promise.reject(cause) };
+  }
   if (!validation.valid) {
     // An error of the tool, not of the protocol, so that a model can correct itself ("Error Handling" of tools).
     const members = membersOf({ ...errorResult(`Invalid arguments: ${validation.issues}`) });
@@ -148,12 +161,9 @@ async function callTool(
     answer: null,
     async perform(ctx) {
       try {
-        const result = toToolResult(await tool.definition.run(input, ctx));
-        if (tool.output !== null && result.isError !== true) {
-          const checked = await tool.output.validate(result.structuredContent);
-          if (!checked.valid)
-            throw new TypeError(`The output of ${target} does not fit its schema: ${checked.issues}`);
-        }
+        const returned = await tool.definition.run(input, ctx);
+        const result =
+          tool.output === null ? toToolResult(returned) : await toFittingResult(returned, tool.output);
         return {
           members: membersOf({ ...result }),
           outcome: result.isError === true ? "tool_error" : "ok",

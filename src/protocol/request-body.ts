@@ -7,6 +7,8 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
   if (req.readableEnded) return Promise.resolve(refuse("body_consumed"));
   const declared = Number(req.headers["content-length"] ?? 0);
   if (declared > limit) return Promise.resolve(refuse("body_too_large", { data: { limit } }));
+  // The caller has gone while its token was looked at: no event would come any more.
+  if (req.destroyed) return Promise.resolve(endedEarly());
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -25,13 +27,17 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
     };
     const onEnd = (): void =>
       finish(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
-    const onError = (): void => finish(refuse("parse_error", { detail: "The body ended early." }));
+    const onError = (): void => finish(endedEarly());
     const timer = setTimeout(() => finish(refuse("body_timeout")), timeoutMs);
     req.on("data", onData);
     req.on("end", onEnd);
     req.on("error", onError);
     req.on("close", onError);
   });
+}
+
+function endedEarly(): Refusal {
+  return refuse("parse_error", { detail: "The body ended early." });
 }
 
 /** The media type of a message must be JSON: a form cannot send it from another site without asking first. */

@@ -62,7 +62,7 @@ export function checkRequest(
   if (message.params === undefined || !isObject(meta) || typeof version !== "string")
     return refuse("envelope_invalid");
   if (header === undefined) return refuse("header_mismatch", { detail: "MCP-Protocol-Version is missing." });
-  if (typeof header !== "string" || header.trim() !== version) {
+  if (typeof header !== "string" || trimmed(header) !== version) {
     return refuse("header_mismatch", { detail: "MCP-Protocol-Version differs from _meta." });
   }
   if (!SUPPORTED_VERSIONS.includes(version)) {
@@ -72,7 +72,7 @@ export function checkRequest(
   }
   if (!isObject(member(meta, META_CAPABILITIES))) return refuse("envelope_invalid");
   const method = headers["mcp-method"];
-  if (typeof method !== "string" || method.trim() !== message.method) {
+  if (typeof method !== "string" || trimmed(method) !== message.method) {
     return refuse("header_mismatch", {
       detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.`,
     });
@@ -108,25 +108,52 @@ export function checkParameterHeaders(
     }
     if (typeof sent !== "string") return refuse("header_mismatch", { detail: `${header} is missing.` });
     const decoded = decodeHeaderValue(sent);
-    const equal =
-      type === "integer" && typeof value === "number"
-        ? decoded !== null && /^-?\d+(\.0+)?$/.test(decoded) && Number(decoded) === value
-        : decoded === String(value);
-    if (!equal) return refuse("header_mismatch", { detail: `${header} differs from the body.` });
+    if (decoded === null || !isMirrored(decoded, value, type))
+      return refuse("header_mismatch", { detail: `${header} differs from the body.` });
   }
   return null;
 }
 
+/** Whether a decoded header says what the argument is. Objects and lists have no form that a header could mirror. */
+function isMirrored(decoded: string, value: unknown, type: ParameterHeader["type"]): boolean {
+  switch (typeof value) {
+    case "number":
+      // Integers by value ("Server Validation"); beyond the safe range several texts would be the same number.
+      return type === "integer" && /^-?\d+(\.0+)?$/.test(decoded)
+        ? Number.isSafeInteger(value) && Number(decoded) === value
+        : decoded === String(value);
+    case "string":
+    case "boolean":
+      return decoded === String(value);
+    default:
+      return false;
+  }
+}
+
+/** Without the white space that HTTP allows around a field's value (RFC 9110 section 5.6.3), and no other. */
+function trimmed(value: string): string {
+  let from = 0;
+  let to = value.length;
+  // By hand: a regular expression takes quadratic time over 32 KB of spaces in the middle.
+  while (from < to && isSpace(value.charCodeAt(from))) from++;
+  while (to > from && isSpace(value.charCodeAt(to - 1))) to--;
+  return value.slice(from, to);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
 /** A header's value: white space around it trimmed, `=?base64?…?=` decoded. Null where it cannot be decoded. */
 export function decodeHeaderValue(value: string): string | null {
-  const trimmed = value.replace(/^[ \t]+|[ \t]+$/g, "");
-  if (!trimmed.startsWith("=?base64?") || !trimmed.endsWith("?=") || trimmed.length < 11) {
-    return /^[\x20-\x7e\t]*$/.test(trimmed) ? trimmed : null;
+  const text = trimmed(value);
+  if (!text.startsWith("=?base64?") || !text.endsWith("?=") || text.length < 11) {
+    return /^[\x20-\x7e\t]*$/.test(text) ? text : null;
   }
-  const encoded = trimmed.slice(9, -2);
+  const encoded = text.slice(9, -2);
   const bytes = Buffer.from(encoded, "base64");
-  // Buffer skips what is not base64; what was skipped shows when it is encoded again.
-  if (bytes.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, "")) return null;
+  // Buffer is lenient; what it overlooked (other characters, padding too long or too short) shows when it encodes again.
+  if (bytes.toString("base64") !== encoded) return null;
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {

@@ -16,6 +16,7 @@ export interface ContextPorts {
 }
 
 const MAX_NOTES = 20;
+/** Characters of a note's name and of its text. */
 const MAX_NOTE = 200;
 /** Longest text of a handler's log line. */
 const MAX_MESSAGE = 8_192;
@@ -29,7 +30,7 @@ export class RequestContext implements TenantContext {
   readonly #ports: ContextPorts;
   #sql: TenantSql | undefined;
   #store: TenantStore | undefined;
-  #notes: Record<string, string | number | boolean | null> | null = null;
+  #notes: Map<string, AuditNotes[string]> | null = null;
 
   constructor(of: {
     readonly snapshot: TenantSnapshot;
@@ -41,7 +42,8 @@ export class RequestContext implements TenantContext {
     // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
     const { id, slug, name, plan, limits, settings } = of.snapshot;
     this.tenant = Object.freeze({ id, slug, name, plan, limits, settings });
-    this.principal = of.principal;
+    // The set is a copy: the principal's own is remembered with the token, for its next requests.
+    this.principal = Object.freeze({ ...of.principal, permissions: new Set(of.principal.permissions) });
     this.operationId = of.operationId;
     this.signal = of.signal;
     this.#ports = of.ports;
@@ -75,15 +77,35 @@ export class RequestContext implements TenantContext {
   }
 
   readonly audit = (notes: AuditNotes): void => {
-    this.#notes ??= {};
+    this.#notes ??= new Map();
     for (const [key, value] of Object.entries(notes)) {
-      if (Object.keys(this.#notes).length >= MAX_NOTES) return;
-      this.#notes[key.slice(0, MAX_NOTE)] = typeof value === "string" ? value.slice(0, MAX_NOTE) : value;
+      const name = storableText(key);
+      if (this.#notes.size < MAX_NOTES || this.#notes.has(name)) this.#notes.set(name, storableNote(value));
     }
   };
 
   /** What the handler noted for the audit outcome. */
   notes(): AuditNotes | null {
-    return this.#notes;
+    return this.#notes === null ? null : Object.fromEntries(this.#notes);
   }
+}
+
+/** A note as the audit trail can hold it, whatever a handler without types gave: one that it cannot would hold up all rows. */
+function storableNote(value: unknown): AuditNotes[string] {
+  switch (typeof value) {
+    case "string":
+      return storableText(value);
+    case "number":
+    case "boolean":
+      return value;
+    case "bigint":
+      return storableText(String(value));
+    default:
+      return null;
+  }
+}
+
+/** PostgreSQL's jsonb takes neither NUL nor half a surrogate pair, which cutting a text can leave. */
+function storableText(text: string): string {
+  return text.slice(0, MAX_NOTE).toWellFormed().replaceAll("\0", "\uFFFD");
 }

@@ -103,10 +103,11 @@ export function createTenantDirectory(options: {
     }
   };
 
-  let refreshing: Promise<void> | null = null;
   const refresh = async (): Promise<void> => {
+    // Before, not after: what is read may be as old as the moment of asking.
+    const asked = clock.monotonic();
     const changes = await source.changesSince(version);
-    refreshedAt = clock.monotonic();
+    refreshedAt = asked;
     if (changes.version === version) return;
     const first = version === 0;
     version = changes.version;
@@ -114,6 +115,16 @@ export function createTenantDirectory(options: {
     if (first) return;
     if (changes.everything) for (const listener of listeners) listener(null, version);
     else for (const tenant of changes.tenants) for (const listener of listeners) listener(tenant, version);
+  };
+
+  let underWay: Promise<void> | null = null;
+  let following: Promise<void> | null = null;
+  const run = (): Promise<void> => {
+    const running = refresh().finally(() => {
+      if (underWay === running) underWay = null;
+    });
+    underWay = running;
+    return running;
   };
 
   return {
@@ -135,10 +146,16 @@ export function createTenantDirectory(options: {
       return pending;
     },
     refresh() {
-      // One at a time; who asks meanwhile waits for the next, since the one under way may have read too early.
-      const after = (refreshing ?? Promise.resolve()).catch(() => {}).then(refresh);
-      refreshing = after;
-      return after;
+      // One at a time; all who ask meanwhile share the next, since the one under way may have read too early.
+      if (following !== null) return following;
+      if (underWay === null) return run();
+      following = underWay
+        .catch(() => {})
+        .then(() => {
+          following = null;
+          return run();
+        });
+      return following;
     },
     isFresh: () => clock.monotonic() - refreshedAt <= maxStaleMs,
     version: () => version,

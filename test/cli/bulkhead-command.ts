@@ -63,11 +63,11 @@ export function createCommandBench(): CommandBench {
       return directory;
     },
     async close() {
-      for (const command of running) {
+      for (const command of running.splice(0)) {
         command.signal("SIGKILL", "group");
         await command.ended;
       }
-      for (const directory of directories) {
+      for (const directory of directories.splice(0)) {
         const place = await clusterPlace(join(directory, "data"));
         await stopLeftover(join(place, "data"));
         await rm(place, { recursive: true, force: true });

@@ -1,8 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { callTool, mcp } from "../support/mcp-request.ts";
@@ -41,4 +40,102 @@ async function serve(module: string, env: Record<string, string> = {}): Promise<
       return answer?.json?.result?.content?.[0]?.text ?? null;
     },
   };
+}
+
+const PROCESS = fixture("tools-of-the-process.ts");
+
+test.each([
+  ["SIGTERM", "process"],
+  ["SIGINT", "group"],
+] as const)("at %s to its %s a call under way is answered, and then it ends", async (signal, to) => {
+  const { dev, call } = await serve(PROCESS);
+  const slow = call("wait", { milliseconds: 1_200 });
+  await waitFor(async () => (await call("waiting")) === "1", "the slow call was under way");
+  dev.signal(signal, to);
+  expect(await slow).toBe("waited");
+  expect(await dev.ended).toEqual({ status: 0, signal: null });
+});
+
+test("when the serving process is killed another serves within two seconds, with the same tokens", async () => {
+  const secret = "an-operator-token-of-the-environment-0123456789";
+  const { dev, line, call } = await serve(PROCESS, { BULKHEAD_OPERATOR_TOKEN: secret, KEPT: "kept" });
+  const pid = Number(await call("pid"));
+  expect(pid).not.toBe(dev.pid);
+
+  // What a tool's code finds in its environment.
+  const environment = (await call("environment")) ?? "";
+  expect(JSON.parse(environment)).toMatchObject({ KEPT: "kept" });
+  const initial = process.platform === "linux" ? await readFile(`/proc/${pid}/environ`, "utf8") : "";
+  for (const text of [environment, initial]) {
+    expect(text).not.toMatch(/DATABASE_URL|BULKHEAD_OPERATOR_TOKEN/);
+    for (const value of [secret, line.admin.token, database.url]) expect(text).not.toContain(value);
+  }
+
+  const killed = performance.now();
+  process.kill(pid, "SIGKILL");
+  await waitFor(async () => ![null, String(pid)].includes(await call("pid")), "another process served");
+  // The machine may be busy with other tests.
+  expect(performance.now() - killed).toBeLessThan(6_000);
+  expect(dev.errorLines()).toContainEqual({
+    event: "notice",
+    message: "the serving process ended (SIGKILL); starting another",
+  });
+  expect(dev.stdout().match(/\n/g)).toHaveLength(1);
+
+  // And when its supervisor is killed it goes too.
+  const orphan = Number(await call("pid"));
+  dev.signal("SIGKILL");
+  await waitFor(async () => (await processStart(orphan)) === null, "the child had gone");
+});
+
+test("a changed module is served as it is now, and one that an edit broke once it is mended", async () => {
+  const directory = await bench.directory();
+  const module = join(directory, "server.ts");
+  const write = (text: string): Promise<void> =>
+    writeFile(module, `import { defineServer, defineTool } from ${LIBRARY};\n${text}`);
+  await write(serverWith('"first"'));
+  const { dev, line } = await serve(module);
+  const [acme] = line.tenants;
+  const tools = async (): Promise<string[] | null> => {
+    const answer = await mcp(acme?.mcp ?? "", acme?.token ?? "", "tools/list").catch(() => null);
+    return answer?.json.result?.tools.map((tool: { name: string }) => tool.name) ?? null;
+  };
+  const serves = (name: string): Promise<void> =>
+    waitFor(async () => (await tools())?.[0] === name, `it served "${name}"`);
+  await serves("first");
+
+  await write(serverWith('"second"'));
+  await serves("second");
+
+  await write("export default defineServer({ name: ");
+  await dev.says("waiting for a change of the module");
+  expect(dev.errorLines()).toContainEqual({
+    event: "error",
+    code: "module_failed",
+    message: expect.stringContaining(`${module}:2:`),
+    remedy: "Correct the error shown.",
+  });
+  expect(await tools()).toBeNull();
+
+  // Mended, with a part in a directory that was not there before; then only the part changes.
+  await mkdir(join(directory, "parts"));
+  await writeFile(join(directory, "parts", "name.ts"), 'export const name = "third";\n');
+  await write(`import { name } from "./parts/name.ts";\n${serverWith("name")}`);
+  await serves("third");
+  await writeFile(join(directory, "parts", "name.ts"), 'export const name = "fourth";\n');
+  await serves("fourth");
+
+  dev.signal("SIGTERM");
+  expect(await dev.ended).toEqual({ status: 0, signal: null });
+  expect(dev.stdout().match(/\n/g)).toHaveLength(1);
+});
+
+const LIBRARY = JSON.stringify(pathToFileURL(join(ROOT, "src/index.ts")).href);
+
+function serverWith(tool: string): string {
+  return `export default defineServer({
+    name: "edited",
+    version: "1.0.0",
+    tools: [defineTool({ name: ${tool}, description: "Nothing.", run: () => "nothing" })],
+  });\n`;
 }

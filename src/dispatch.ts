@@ -1,0 +1,69 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { createAdminApi } from "./admin/admin-api.ts";
+import { refuse } from "./core/refusal.ts";
+import type { Development } from "./development.ts";
+import type { createOperatorGate } from "./identity/operator-gate.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { answerJson, answerRefusal } from "./protocol/answers.ts";
+import type { createHostGuard } from "./protocol/host-guard.ts";
+import { route } from "./protocol/routes.ts";
+import { VERSION } from "./version.ts";
+
+/** Sends each request where its address says. */
+export function createDispatch(to: {
+  readonly pipeline: Pipeline;
+  readonly guard: ReturnType<typeof createHostGuard>;
+  readonly adminApi: ReturnType<typeof createAdminApi> | null;
+  readonly development: Development | null;
+  readonly gate: ReturnType<typeof createOperatorGate>;
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
+  readonly ready: () => boolean;
+  /** True where /metrics needs no token: on loopback in development. */
+  readonly open: boolean;
+}): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  return async (req, res) => {
+    // In a framework that strips a mount path, originalUrl has the whole.
+    const target = req.url ?? "/";
+    const where = route(target);
+    // Probes come by address, with any Host: they say nothing that is worth guarding.
+    if (where.kind === "health") {
+      answerJson(res, 200, JSON.stringify({ status: "ok", version: VERSION }));
+      return;
+    }
+    if (where.kind === "ready") {
+      const ready = to.ready();
+      answerJson(res, ready ? 200 : 503, JSON.stringify({ status: ready ? "ready" : "not_ready" }));
+      return;
+    }
+    const refused = to.guard.check(req.headers);
+    if (refused !== null) {
+      answerRefusal(res, refused, { close: true });
+      return;
+    }
+    switch (where.kind) {
+      case "mcp":
+        return to.pipeline.serveMcp(req, res, where.slug);
+      case "metadata":
+        return to.pipeline.serveMetadata(req, res, where.slug);
+      case "metrics": {
+        if (!to.open && !to.gate.admits(req.headers.authorization)) {
+          answerJson(res, 401, JSON.stringify({ code: "operator_token_required" }), {
+            "www-authenticate": "Bearer",
+          });
+          return;
+        }
+        const { type, text } = await to.metrics();
+        res.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(text);
+        return;
+      }
+      case "admin":
+        if (to.adminApi !== null) return to.adminApi.handle(req, res);
+        answerRefusal(res, refuse("route_unknown"), { close: true });
+        return;
+      case "unknown":
+        if (to.development?.authorizationServer.handle(req, res) === true) return;
+        answerRefusal(res, refuse("route_unknown"), { close: true });
+        return;
+    }
+  };
+}
