@@ -18,6 +18,7 @@ const ASSEMBLY = [
   "instance",
   "dispatch",
   "development",
+  "development-access",
   "pipeline",
   "version",
 ];

@@ -8,40 +8,10 @@ import { type IdSource, parseSlug, type Slug } from "./core/ids.ts";
 import { setUpDevelopment } from "./data/development-setup.ts";
 import type { SystemDoor } from "./data/system-door.ts";
 import type { TenantDoor } from "./data/tenant-door.ts";
-import {
-  createDevelopmentAuthorizationServer,
-  type DevelopmentAuthorizationServer,
-} from "./identity/development/authorization-server.ts";
+import type { Development } from "./development-access.ts";
+import { createDevelopmentAuthorizationServer } from "./identity/development/authorization-server.ts";
 import { developmentIssuerUrl } from "./identity/development/development-issuer.ts";
 import { generateSigningKey } from "./identity/development/signing-key.ts";
-
-/** What development mode gives out. */
-export interface Development {
-  readonly authorizationServer: DevelopmentAuthorizationServer;
-  /** The broker issuer of the shared URL. */
-  readonly issuer: string;
-  /** Demonstration tenants with fresh tokens, in the module's order. */
-  tenants(): Promise<readonly DevelopmentTenantAccess[]>;
-}
-
-/** How to reach a demonstration tenant. Tokens last an hour. */
-export interface DevelopmentTenantAccess {
-  readonly id: string;
-  readonly slug: string;
-  readonly plan: string;
-  readonly mcp: string;
-  readonly issuer: string;
-  /** From the tenant's own issuer, for `mcp`, as the first user. */
-  readonly token: string;
-  /** From the broker issuer, for the shared URL, as the first user. */
-  readonly sharedToken: string;
-  readonly users: readonly {
-    readonly subject: string;
-    readonly name: string;
-    readonly permissions: readonly string[];
-    readonly token: string;
-  }[];
-}
 
 const TOKEN_SECONDS = 3_600;
 /** Name of the broker's issuer: not a slug, so that no tenant can have it. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { createAdminApi } from "./admin/admin-api.ts";
 import { refuse } from "./core/refusal.ts";
-import type { Development } from "./development.ts";
+import type { Development } from "./development-access.ts";
 import type { createOperatorGate } from "./identity/operator-gate.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";

@@ -6,7 +6,7 @@ import { compileCatalog } from "./catalog/catalog.ts";
 import { systemClock } from "./core/clock.ts";
 import { Fault } from "./core/fault.ts";
 import { refuse } from "./core/refusal.ts";
-import type { Development } from "./development.ts";
+import type { Development } from "./development-access.ts";
 import { createOperatorGate } from "./identity/operator-gate.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { answerRefusal } from "./protocol/answers.ts";

@@ -1,4 +1,4 @@
-import type { DevelopmentTenantAccess } from "../development.ts";
+import type { DevelopmentTenantAccess } from "../development-access.ts";
 import type { ReportedError } from "./report-error.ts";
 
 /** What the supervisor tells the serving child to do: sent over the channel between them, so that no environment has it. */

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { DevelopmentTenantAccess } from "../../src/development.ts";
+import type { DevelopmentTenantAccess } from "../../src/development-access.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { callTool } from "../support/mcp-request.ts";
 import { freePort } from "../support/running-server.ts";

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import helpdesk from "../../examples/helpdesk/server.ts";
 import type { BulkheadOptions } from "../../src/bulkhead-options.ts";
 import type { ServerDefinition } from "../../src/catalog/define.ts";
-import type { DevelopmentTenantAccess } from "../../src/development.ts";
+import type { DevelopmentTenantAccess } from "../../src/development-access.ts";
 import { type Bulkhead, createBulkhead } from "../../src/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 

@@ -22,7 +22,7 @@ export const ticketSummary = z.object({
   closedAt: instant.nullable(),
 });
 
-export const ticketComment = z.object({
+const ticketComment = z.object({
   author: z.string().describe("Subject of a colleague, or the customer's e-mail address."),
   body: z.string(),
   internal: z.boolean().describe("True: for the desk only, never to be told to the customer."),
@@ -41,7 +41,6 @@ export const ticket = ticketSummary.extend({
 });
 
 export type TicketSummary = z.infer<typeof ticketSummary>;
-export type TicketComment = z.infer<typeof ticketComment>;
 export type Ticket = z.infer<typeof ticket>;
 
 /** What {@link summaryColumns} selects. */

