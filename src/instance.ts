@@ -17,6 +17,7 @@ import { listenForConfiguration, notifyConfigurationChanged } from "./data/confi
 import { createConfigurationSource } from "./data/configuration-repository.ts";
 import { connectionSettings, doorSettings } from "./data/connection-settings.ts";
 import { checkDeployment } from "./data/deployment-check.ts";
+import { removeExpired } from "./data/housekeeping.ts";
 import { createInstanceRepository } from "./data/instance-repository.ts";
 import { migrate } from "./data/migrate.ts";
 import { createStore } from "./data/store.ts";
@@ -57,6 +58,7 @@ const SUMMARY_MS = 5_000;
 const HEARTBEAT_MS = 1_000;
 const RECOVERY_MS = 2_000;
 const SWEEP_MS = 60_000;
+const HOUSEKEEPING_MS = 10 * 60_000;
 /** Verified tokens remembered. */
 const TOKEN_CACHE = 20_000;
 
@@ -242,6 +244,7 @@ export async function startInstance(
       ),
       every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
       every(SWEEP_MS, () => rates.sweep(), tell("rates")),
+      every(HOUSEKEEPING_MS, () => removeExpired(system), tell("housekeeping")),
     ];
     const notifications = listenForConfiguration(doorSettings(admin, "bulkhead_system"), () => {
       directory.refresh().catch(tell("configuration"));

@@ -8,7 +8,7 @@ import type {
   Visibility,
 } from "./define.ts";
 import { type ParameterHeader, parameterHeaders } from "./parameter-headers.ts";
-import { type CompiledSchema, compileSchema } from "./schemas.ts";
+import { type CompiledSchema, type CompileSchema, createSchemaCompiler } from "./schemas.ts";
 import { compileUri, type UriPattern } from "./uri-template.ts";
 
 /** A tool, checked and compiled. */
@@ -55,7 +55,8 @@ const NO_INPUT = Object.freeze({ type: "object", additionalProperties: false });
 export function compileCatalog(server: ServerDefinition): Catalog {
   if (!isText(server.name) || !isText(server.version))
     invalid("name and version of the server must be texts");
-  const tools = (server.tools ?? []).map(compileTool);
+  const compileSchema = createSchemaCompiler();
+  const tools = (server.tools ?? []).map((definition) => compileTool(definition, compileSchema));
   const resources = (server.resources ?? []).map(compileResource);
   const prompts = (server.prompts ?? []).map(compilePrompt);
   refuseTwice(
@@ -77,7 +78,7 @@ export function compileCatalog(server: ServerDefinition): Catalog {
   return Object.freeze({ server, tools, resources, prompts, permissions });
 }
 
-function compileTool(definition: ToolDefinition): CatalogTool {
+function compileTool(definition: ToolDefinition, compileSchema: CompileSchema): CatalogTool {
   const where = `tool ${JSON.stringify(definition.name)}`;
   checkName(definition.name, where);
   if (!isText(definition.description)) invalid(`${where} has no description`);

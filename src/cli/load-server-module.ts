@@ -1,5 +1,5 @@
-import { access } from "node:fs/promises";
-import { resolve } from "node:path";
+import { access, readFile } from "node:fs/promises";
+import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { isServerDefinition, type ServerDefinition } from "../catalog/define.ts";
 import { Fault } from "../core/fault.ts";
@@ -15,6 +15,7 @@ export async function loadServerModule(path: string): Promise<ServerDefinition> 
   } catch (cause) {
     throw new Fault("module_not_found", { detail: `There is no ${file}.`, cause });
   }
+  await refuseCommonJs(file);
   const { register } = await import("tsx/esm/api");
   register();
   let module: { readonly default?: unknown; readonly server?: unknown };
@@ -28,6 +29,42 @@ export async function loadServerModule(path: string): Promise<ServerDefinition> 
     if (isServerDefinition(exported)) return exported;
   }
   throw new Fault("module_has_no_server", { detail: `Looked in ${file}.` });
+}
+
+/**
+ * TypeScript that counts as CommonJS gets a second copy of this package, whose `currentTenant` knows no tenant and whose
+ * `CallerError` is another class: it would fail at its first call, and in ways that say nothing of the cause.
+ */
+async function refuseCommonJs(file: string): Promise<void> {
+  const type = extname(file);
+  const settings = type === ".ts" || type === ".tsx" ? await nearestPackage(dirname(file)) : null;
+  if (type !== ".cts" && (settings === null || settings.type === "module")) return;
+  throw new Fault("module_failed", {
+    detail:
+      settings === null
+        ? `${file} is a CommonJS module by its name.`
+        : `${file} counts as a CommonJS module: ${settings.path === null ? "there is no package.json that says" : `${settings.path} does not say`} "type": "module".`,
+    remedy:
+      'Set "type": "module" in package.json (npm pkg set type=module), or give the file a name that ends in .mts.',
+  });
+}
+
+/** The package.json that decides what a file's modules are (Node.js, "Determining module system"). */
+async function nearestPackage(
+  directory: string,
+): Promise<{ readonly path: string | null; readonly type: unknown }> {
+  const path = join(directory, "package.json");
+  const text = await readFile(path, "utf8").catch(() => null);
+  if (text === null) {
+    const above = dirname(directory);
+    return above === directory ? { path: null, type: undefined } : nearestPackage(above);
+  }
+  try {
+    return { path, type: (JSON.parse(text) as { type?: unknown } | null)?.type };
+  } catch {
+    // Node says what is wrong with it.
+    return { path, type: "module" };
+  }
 }
 
 /** An exception as its author needs it: without the frames of Node, of dependencies and of this loader. */

@@ -84,12 +84,15 @@ export function createConfigurationSource(system: SystemDoor): ConfigurationSour
         );
         const current = Number(rows[0]?.version ?? 0);
         if (current === version) return { version, tenants: [], everything: false };
-        const changes = await db.query<{ tenant_id: TenantId | null }>(
-          "SELECT DISTINCT tenant_id FROM bulkhead.configuration_changes WHERE version > $1 AND version <= $2",
+        const changes = await db.query<{ noted: number; all: boolean; tenants: TenantId[] | null }>(
+          `SELECT count(*)::int AS noted, coalesce(bool_or(tenant_id IS NULL), false) AS all,
+                  array_agg(DISTINCT tenant_id) FILTER (WHERE tenant_id IS NOT NULL) AS tenants
+             FROM bulkhead.configuration_changes WHERE version > $1 AND version <= $2`,
           [version, current],
         );
-        const tenants = changes.rows.flatMap((row) => (row.tenant_id === null ? [] : [row.tenant_id]));
-        return { version: current, tenants, everything: changes.rows.length !== tenants.length };
+        const { noted = 0, all = true, tenants = null } = changes.rows[0] ?? {};
+        // One note for each version; where some are gone already, whoever asks has slept too long to know.
+        return { version: current, tenants: tenants ?? [], everything: all || noted !== current - version };
       }),
   };
 }

