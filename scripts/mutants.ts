@@ -83,8 +83,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: "connections are not cleaned between tenants",
     file: "src/data/tenant-connections.ts",
-    from: "entered.mode.tenantId === mode.tenantId ? [] : [CLEAN_CONNECTION];",
-    to: "entered.mode.tenantId === mode.tenantId ? [] : [];",
+    from: "entered === null || sameTenant ? [] : [CLEAN_CONNECTION];",
+    to: "entered === null || sameTenant ? [] : [];",
     tests: DOOR,
   },
   {
@@ -96,7 +96,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "statements go by the simple protocol, several in one text",
-    file: "src/data/tenant-door.ts",
+    file: "src/data/run-statement.ts",
     from: 'queryMode: "extended",',
     to: "",
     tests: DOOR,
@@ -121,6 +121,34 @@ const MUTANTS: readonly Mutant[] = [
     from: "if (findings.length > 0) {",
     to: "if (findings.length > 1_000) {",
     tests: ["test/data/isolation-check.test.ts"],
+  },
+  {
+    name: "an answer of any size is taken from the database",
+    file: "src/data/run-statement.ts",
+    from: "if (received > MAX_ANSWER_BYTES) {",
+    to: "if (received < 0) {",
+    tests: DOOR,
+  },
+  {
+    name: "a transaction in which a statement failed seems to be kept",
+    file: "src/data/tenant-door.ts",
+    from: 'if (command !== "COMMIT") {',
+    to: 'if (command === "") {',
+    tests: DOOR,
+  },
+  {
+    name: "one tenant may hold every connection",
+    file: "src/data/tenant-connections.ts",
+    from: "const share = Math.max(1, Math.ceil(options.connections / 2));",
+    to: "const share = options.connections;",
+    tests: DOOR,
+  },
+  {
+    name: "a context outlives its call",
+    file: "src/protocol/operation-runner.ts",
+    from: "controller.abort(over);",
+    to: "",
+    tests: ["test/pipeline/end-of-a-call.test.ts"],
   },
   // Identity
   {
@@ -162,22 +190,22 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: "no intent is written before a change",
     file: "src/pipeline.ts",
-    from: "await recorded(rooms.audit.commit(intentFacts(event)), false)",
+    from: "await recorded(rooms.audit.commit(intentFacts(begun)), false)",
     to: "await recorded(Promise.resolve(), false)",
     tests: ["test/pipeline/one-call-one-event.test.ts"],
   },
   {
     name: "the outcome is not waited for before the answer",
     file: "src/pipeline.ts",
-    from: "await recorded(rooms.audit.commit(outcomeFacts(finish())), true)",
+    from: "await recorded(rooms.audit.commit(outcomeFacts(event)), true)",
     to: "await recorded(Promise.resolve(), true)",
     tests: ["test/pipeline/one-call-one-event.test.ts"],
   },
   {
     name: "a foreign Host or Origin is served",
-    file: "src/server.ts",
+    file: "src/dispatch.ts",
     from: "if (refused !== null) {",
-    to: "if (false) {",
+    to: "if (refused !== null && target === '') {",
     tests: ["test/pipeline/status-codes.test.ts"],
   },
   {

@@ -361,6 +361,17 @@ BEGIN
       USING ERRCODE = 'object_not_in_prerequisite_state';
   END LOOP;
 
+  -- A sequence serves all tenants: whoever uses it up takes it from everybody. A bigint cannot be used up.
+  FOR key IN
+    SELECT a.attname AS name FROM pg_depend d
+      JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+      JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+     WHERE d.refobjid = target AND d.deptype IN ('a', 'i') AND a.atttypid IN ('int2'::regtype, 'int4'::regtype)
+  LOOP
+    RAISE EXCEPTION 'bulkhead.protect_table: the numbers of %.% are shared by all tenants and could be used up by one: make it bigint, a uuid, or count for each tenant', target, key.name
+      USING ERRCODE = 'object_not_in_prerequisite_state';
+  END LOOP;
+
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', target);
   EXECUTE format('DROP POLICY IF EXISTS bulkhead_isolation ON %s', target);
   EXECUTE format('DROP POLICY IF EXISTS bulkhead_access ON %s', target);
@@ -375,12 +386,15 @@ BEGIN
     'USING ((SELECT bulkhead.current_tenant()) = ''*migration*'') WITH CHECK ((SELECT bulkhead.current_tenant()) = ''*migration*'')', target);
   EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, bulkhead_tenant, bulkhead_system', target);
   EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO bulkhead_tenant, bulkhead_system', target);
+  -- An identity column needs no right on its sequence; the default of a bigserial does.
   FOR sequence IN
-    SELECT d.objid::regclass AS name FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+    SELECT d.objid::regclass AS name, d.deptype = 'a' AS is_serial FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
      WHERE d.refobjid = target AND d.deptype IN ('a', 'i')
   LOOP
     EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, bulkhead_tenant', sequence.name);
-    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO bulkhead_tenant', sequence.name);
+    IF sequence.is_serial THEN
+      EXECUTE format('GRANT USAGE ON SEQUENCE %s TO bulkhead_tenant', sequence.name);
+    END IF;
   END LOOP;
   INSERT INTO bulkhead.protected_tables (schema_name, table_name) VALUES (schema_name, table_name) ON CONFLICT DO NOTHING;
 END $$;
@@ -441,16 +455,19 @@ GRANT EXECUTE ON FUNCTION bulkhead.erase_tenant_rows(text) TO bulkhead_system;
 -- ---------------------------------------------------------------------------------------------------------------
 
 -- Functions of pg_catalog that a tenant's SQL must not call: they forge settings, run other SQL with them, reach other
--- sessions, or leave something behind on the connection or the server.
+-- sessions, leave something behind on the connection or the server, or tell what other tenants do (statistics, sizes,
+-- positions of sequences and of rows that row-level security hides).
 CREATE FUNCTION bulkhead.is_withheld_function(name name) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-  SELECT name IN ('set_config', 'ts_stat', 'pg_notify', 'pg_cancel_backend', 'pg_terminate_backend',
+  SELECT name IN ('set_config', 'ts_stat', 'ts_rewrite', 'setseed', 'currtid2', 'pg_sequence_last_value', 'pg_lock_status',
+                  'pg_blocking_pids', 'pg_safe_snapshot_blocking_pids', 'pg_isolation_test_session_is_blocked', 'pg_notify', 'pg_cancel_backend', 'pg_terminate_backend',
                   'pg_logical_emit_message', 'pg_export_snapshot', 'loread', 'lowrite')
       OR name LIKE '%\_to\_xml' OR name LIKE '%\_to\_xmlschema' OR name LIKE '%\_to\_xml\_and\_xmlschema'
       OR name LIKE 'lo\_%'
       OR name LIKE 'pg\_advisory\_%' OR name LIKE 'pg\_try\_advisory\_%'
-      OR name LIKE 'pg\_stat\_get\_activity%' OR name LIKE 'pg\_stat\_get\_backend\_%';
+      OR name LIKE 'pg\_stat\_get\_%' OR name LIKE 'pg\_current\_wal\_%'
+      OR name IN ('pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size', 'pg_database_size');
 END;
 GRANT EXECUTE ON FUNCTION bulkhead.is_withheld_function(name) TO bulkhead_system;
 
@@ -496,6 +513,8 @@ BEGIN
   -- The doors clean their connections with these.
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_unlock_all() TO bulkhead_tenant;
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO bulkhead_system;
+  -- Deleting a tenant waits for the writers that it overtook.
+  GRANT EXECUTE ON FUNCTION pg_catalog.pg_lock_status() TO bulkhead_system;
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_xact_lock(bigint), pg_catalog.pg_try_advisory_xact_lock(bigint)
     TO bulkhead_system, bulkhead_owner;
 END $$;

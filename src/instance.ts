@@ -44,6 +44,7 @@ import { createRefusalSummary } from "./observe/refusal-summary.ts";
 import { createPipeline } from "./pipeline.ts";
 import { answerRefusal } from "./protocol/answers.ts";
 import { createHostGuard } from "./protocol/host-guard.ts";
+import { createOperationRunner } from "./protocol/operation-runner.ts";
 import { createTenantDirectory } from "./tenancy/tenant-directory.ts";
 import { VERSION } from "./version.ts";
 
@@ -66,6 +67,7 @@ const TOKEN_CACHE = 20_000;
 export interface Instance {
   handle(req: IncomingMessage, res: ServerResponse): void;
   drain(): void;
+  reportFault(message: string, cause: unknown): void;
   finish(): Promise<void>;
   shutDown(): Promise<void>;
   readonly development: Development | null;
@@ -167,6 +169,16 @@ export async function startInstance(
     });
     const rates = createTenantRateLimiter(clock);
     let draining = false;
+    const runner = createOperationRunner((snapshot, readOnly) => ({
+      openSql: (signal) =>
+        door.open(
+          { tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 },
+          signal,
+        ),
+      openStore: createStore,
+      emit,
+      now: clock.now,
+    }));
     const pipeline = createPipeline({
       clock,
       ids,
@@ -189,16 +201,7 @@ export async function startInstance(
       catalog,
       views,
       audit,
-      portsFor: (snapshot, readOnly) => ({
-        openSql: (signal) =>
-          door.open(
-            { tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 },
-            signal,
-          ),
-        openStore: createStore,
-        emit,
-        now: clock.now,
-      }),
+      runner,
       maxBodyBytes: MAX_BODY_BYTES,
       bodyTimeoutMs: BODY_TIMEOUT_MS,
       draining: () => draining,
@@ -302,6 +305,8 @@ export async function startInstance(
           else res.destroy();
         });
       },
+      reportFault: (message, cause) =>
+        emit({ type: "fault", at: clock.now(), level: "error", where: "process", message, cause }),
       drain() {
         draining = true;
         emit({ type: "lifecycle", at: clock.now(), instanceId, phase: "draining" });
@@ -310,7 +315,7 @@ export async function startInstance(
         if (underWay === 0) return;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(() => {
-            pipeline.interruptAll();
+            runner.interruptAll();
             // What was interrupted still writes its outcome and its answer.
             setTimeout(resolve, 500);
           }, options.drainMs ?? 10_000);

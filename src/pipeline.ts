@@ -7,13 +7,12 @@ import type { Catalog } from "./catalog/catalog.ts";
 import type { TenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink, OperationEvent, RefusalEvent } from "./core/event.ts";
-import { Fault } from "./core/fault.ts";
 import type { IdSource, OperationId, Slug } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
 import { readBearer } from "./identity/credentials.ts";
 import { decideAccess } from "./identity/permissions.ts";
 import { challenge, metadataUrlFor, resourceMetadata } from "./identity/resource-metadata.ts";
-import type { TokenVerifier } from "./identity/token-verifier.ts";
+import type { TokenVerifier, VerifyOptions } from "./identity/token-verifier.ts";
 import type { VerifiedToken } from "./identity/verified-token.ts";
 import type { AddressLimiter } from "./limits/address-limiter.ts";
 import type { ConcurrencyLimiter } from "./limits/concurrency.ts";
@@ -23,12 +22,11 @@ import type { AuditTrail } from "./observe/audit-trail.ts";
 import { decidePlacement, type InstanceRole } from "./placement/decide-placement.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
 import { errorResponse, parseMessage, type RequestId, resultResponse } from "./protocol/json-rpc.ts";
-import { type Operation, type Performed, resolveOperation } from "./protocol/operations.ts";
+import type { OperationRunner } from "./protocol/operation-runner.ts";
+import { type Performed, resolveOperation } from "./protocol/operations.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
 import { checkRequest, type ModernRequest, REVISION } from "./protocol/revision-2026-07-28.ts";
 import { actorOf, type Principal } from "./tenancy/principal.ts";
-import { type ContextPorts, RequestContext } from "./tenancy/request-context.ts";
-import { runInTenant } from "./tenancy/tenant-context.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
@@ -48,8 +46,7 @@ export interface PipelineRooms {
   readonly catalog: Catalog;
   readonly views: TenantViews;
   readonly audit: AuditTrail;
-  /** Opens a tenant's database and store for one operation. */
-  readonly portsFor: (snapshot: TenantSnapshot, readOnly: boolean) => ContextPorts;
+  readonly runner: OperationRunner;
   /** Largest body of any tenant whose limit says nothing, in bytes. */
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
@@ -67,9 +64,9 @@ interface Caller {
 export interface Pipeline {
   serveMcp(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
   serveMetadata(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
-  /** Ends the operations under way: each is told by its signal, and answered. */
-  interruptAll(): void;
 }
+
+type BegunOperation = Omit<OperationEvent, "outcome" | "code" | "durationMs" | "bytesOut" | "notes">;
 
 export function createPipeline(rooms: PipelineRooms): Pipeline {
   const { clock, emit, directory } = rooms;
@@ -77,9 +74,6 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   const serverInfo = JSON.stringify(title === undefined ? { name, version } : { name, title, version });
   const permits = (granted: ReadonlySet<string>, required: string | undefined): boolean =>
     decideAccess(granted, required).allowed;
-
-  /** How to stop each handler that runs now. */
-  const underWay = new Set<(why: Refusal) => void>();
 
   /** Ends a request before it became an operation. */
   const refuseRequest = (
@@ -139,17 +133,16 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         slug,
       });
 
-    // ---- admit A, by address: nobody is known yet ----------------------------------------------------------------
+    // ---- admit A, by address: an address that keeps failing gets nothing verified any more ------------------------
     const address = req.socket.remoteAddress ?? "";
     const flooding = rooms.addresses.check(address);
-    if (flooding !== null) return refuseRequest(res, flooding, { stage: "admit", slug });
 
     // ---- identity and tenancy: a token, and the one tenant that it may act for -----------------------------------
-    const caller = await identify(req, slug);
+    const caller = await identify(req, slug, flooding);
     if (isRefusal(caller)) {
       if (caller.code === "token_invalid" || caller.code === "credentials_malformed")
         rooms.addresses.failed(address);
-      return refuseRequest(res, caller, { stage: "identity", slug });
+      return refuseRequest(res, caller, { stage: caller === flooding ? "admit" : "identity", slug });
     }
     const { snapshot } = caller;
     if (snapshot.status === "suspended")
@@ -163,68 +156,92 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const early = rooms.rates.peek(snapshot.id, snapshot.limits);
     if (early !== null) return refuseRequest(res, early, { stage: "admit", slug, caller });
 
+    // ---- admit A, by operations in flight: what is being read takes a place as well ------------------------------
+    const full = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
+    if (full !== null) return refuseRequest(res, full, { stage: "admit", slug, caller });
+    const place = heldPlace(() => rooms.concurrency.leave(snapshot.id));
+    try {
+      await serveMessage(req, res, { slug, caller, place });
+    } finally {
+      place.leave();
+    }
+  };
+
+  const serveMessage = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    of: { readonly slug: Slug | null; readonly caller: Caller; readonly place: HeldPlace },
+  ): Promise<void> => {
+    const { slug, caller } = of;
+    const { snapshot } = caller;
     // ---- protocol: body, message, revision, headers --------------------------------------------------------------
+    const refuseMessage = (
+      refusal: Refusal,
+      at: { readonly id?: RequestId; readonly bodyRead: boolean },
+    ): void => {
+      // It counts, although it is no operation: or else bad messages were free.
+      rooms.rates.consume(snapshot.id, snapshot.limits);
+      refuseRequest(res, refusal, { stage: "protocol", slug, caller, ...at });
+    };
     const wrongType = checkMediaType(req);
-    if (wrongType !== null) return refuseRequest(res, wrongType, { stage: "protocol", slug, caller });
+    if (wrongType !== null) return refuseMessage(wrongType, { bodyRead: false });
     const body = await readBody(
       req,
       snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
       rooms.bodyTimeoutMs,
     );
-    if (isRefusal(body)) return refuseRequest(res, body, { stage: "protocol", slug, caller });
+    if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
     const message = parseMessage(body);
-    if (isRefusal(message)) {
-      // It counts, although it is no operation: or else malformed bodies were free.
-      rooms.rates.consume(snapshot.id, snapshot.limits);
-      return refuseRequest(res, message, { stage: "protocol", slug, caller, bodyRead: true });
-    }
+    if (isRefusal(message)) return refuseMessage(message, { bodyRead: true });
     if (message.id === undefined) {
       // A notification: this revision defines none over HTTP, and asks for 202 without a body.
       res.writeHead(202).end();
       return;
     }
     const request = checkRequest({ ...message, id: message.id }, req.headers);
-    if (isRefusal(request)) {
-      rooms.rates.consume(snapshot.id, snapshot.limits);
-      return refuseRequest(res, request, { stage: "protocol", slug, caller, id: message.id, bodyRead: true });
-    }
+    if (isRefusal(request)) return refuseMessage(request, { id: message.id, bodyRead: true });
 
     // ---- admit B: this one operation -----------------------------------------------------------------------------
-    const over =
-      rooms.rates.consume(snapshot.id, snapshot.limits) ??
-      rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
-    if (over !== null)
+    const over = rooms.rates.consume(snapshot.id, snapshot.limits);
+    if (over !== null) {
       return refuseRequest(res, over, { stage: "admit", slug, caller, id: request.id, bodyRead: true });
+    }
 
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
-    await operate(req, res, { slug, caller, request, bytesIn: body.length });
+    await operate(req, res, { ...of, request, bytesIn: body.length });
   };
 
-  /** Who calls, and for which tenant: the token's issuer and claim decide, and must agree with the URL. */
-  const identify = async (req: IncomingMessage, slug: Slug | null): Promise<Caller | Refusal> => {
-    const credentials = readBearer(req.rawHeaders, req.url ?? "");
+  /**
+   * Who calls, and for which tenant: the token's issuer and claim decide, and must agree with the URL.
+   * @param flooding the refusal of an address that keeps failing: only a token that was verified before passes it.
+   */
+  const identify = async (
+    req: IncomingMessage,
+    slug: Slug | null,
+    flooding: Refusal | null,
+  ): Promise<Caller | Refusal> => {
+    const { verifier } = rooms;
     const resource = rooms.resourceOf(slug);
-    if (slug !== null) {
-      // The listener has found that there is such a tenant; it may be gone by now.
-      const snapshot = await directory.bySlug(slug);
-      if (snapshot === null) return refuse("route_unknown");
-      if (isRefusal(credentials)) return { ...credentials, scopes: scopesOf(snapshot) };
-      const token = await rooms.verifier.verify(credentials.token, {
-        resource,
-        candidates: snapshot.issuers,
-      });
-      return isRefusal(token)
-        ? { ...token, scopes: scopesOf(snapshot) }
-        : { snapshot, principal: principalOf(token, snapshot) };
-    }
-    if (isRefusal(credentials)) return { ...credentials, scopes: rooms.catalog.permissions };
-    const candidates = await directory.brokers();
-    const token = await rooms.verifier.verify(credentials.token, { resource, candidates, tenantOf: "claim" });
-    if (isRefusal(token)) return { ...token, scopes: rooms.catalog.permissions };
+    const named = slug === null ? null : await directory.bySlug(slug);
+    if (slug !== null && named === null) return refuse("route_unknown");
+    const credentials = readBearer(req.rawHeaders, req.url ?? "");
+    const scopes = named === null ? rooms.catalog.permissions : scopesOf(named);
+    if (isRefusal(credentials)) return flooding ?? { ...credentials, scopes };
+    const options: VerifyOptions =
+      named === null
+        ? { resource, candidates: await directory.brokers(), tenantOf: "claim" }
+        : { resource, candidates: named.issuers };
+    const token =
+      flooding === null
+        ? await verifier.verify(credentials.token, options)
+        : (verifier.recall(credentials.token, options) ?? flooding);
+    if (isRefusal(token)) return token === flooding ? token : { ...token, scopes };
     const snapshot =
-      token.tenantClaim === null ? null : await directory.byClaim(token.issuer.id, token.tenantClaim);
-    if (snapshot === null)
-      return refuse("token_invalid", { cause: "the claim's value stands for no tenant" });
+      named ??
+      (token.tenantClaim === null ? null : await directory.byClaim(token.issuer.id, token.tenantClaim));
+    if (snapshot === null) {
+      return refuse("token_invalid", { cause: "the claim's value stands for no tenant", scopes });
+    }
     return { snapshot, principal: principalOf(token, snapshot) };
   };
 
@@ -238,163 +255,85 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     of: {
       readonly slug: Slug | null;
       readonly caller: Caller;
+      readonly place: HeldPlace;
       readonly request: ModernRequest;
       readonly bytesIn: number;
     },
   ): Promise<void> => {
-    const { caller, request } = of;
+    const { slug, caller, request } = of;
     const { snapshot, principal } = caller;
     const started = clock.monotonic();
     const operationId = rooms.ids.operation();
-    let working = true;
-    const leave = (): void => {
-      if (working) rooms.concurrency.leave(snapshot.id);
-      working = false;
-    };
-    try {
-      const operation = await resolveOperation(request, {
-        catalog: rooms.catalog,
-        view: rooms.views.of(snapshot),
-        granted: principal.permissions,
-        permits,
-        headers: req.headers,
-      });
-      if (isRefusal(operation)) {
-        return refuseRequest(res, operation, {
-          stage: "protocol",
-          slug: of.slug,
-          caller,
-          id: request.id,
-          bodyRead: true,
-        });
-      }
+    const refuseOperation = (refusal: Refusal): void =>
+      refuseRequest(res, refusal, { stage: "protocol", slug, caller, id: request.id, bodyRead: true });
 
-      const event: Omit<OperationEvent, "outcome" | "code" | "durationMs" | "bytesOut" | "notes"> = {
-        type: "operation",
-        at: clock.now(),
-        tenantId: snapshot.id,
-        operationId,
-        actor: actorOf(principal),
-        method: request.method,
-        target: operation.target,
-        readOnly: operation.readOnly,
-        bytesIn: of.bytesIn,
-        protocolVersion: REVISION,
-      };
-
-      // Whatever may change something is on record before it runs.
-      if (!operation.readOnly) {
-        const unrecorded = await recorded(rooms.audit.commit(intentFacts(event)), false);
-        if (unrecorded !== null) {
-          return refuseRequest(res, unrecorded, {
-            stage: "protocol",
-            slug: of.slug,
-            caller,
-            id: request.id,
-            bodyRead: true,
-          });
-        }
-      }
-
-      const run = await perform(res, { operation, caller, operationId });
-      if (run.stillWorking !== null) {
-        // The answer does not wait for a handler that ignores its signal, but its place stays taken until it ends.
-        working = false;
-        run.stillWorking.finally(() => rooms.concurrency.leave(snapshot.id));
-      }
-      let { result } = run;
-      let outcome = isRefusal(result) ? outcomeOf(result) : result.outcome;
-      let code = isRefusal(result) ? result.code : result.code;
-      let text = serialise(request.id, result, operationId);
-      const finish = (): OperationEvent => ({
-        ...event,
-        outcome,
-        code,
-        durationMs: clock.monotonic() - started,
-        bytesOut: Buffer.byteLength(text),
-        notes: run.notes,
-        ...(run.cause === undefined ? {} : { cause: run.cause }),
-      });
-      if (operation.readOnly) {
-        rooms.audit.record(outcomeFacts(finish()));
-      } else {
-        const unrecorded = await recorded(rooms.audit.commit(outcomeFacts(finish())), true);
-        if (unrecorded !== null) {
-          result = unrecorded;
-          outcome = "failed";
-          code = unrecorded.code;
-          text = errorResponse(request.id, unrecorded);
-        }
-      }
-      emit(finish());
-      if (isRefusal(result))
-        answerRefusal(res, result, { id: request.id, challenge: challengeFor(result, of.slug) });
-      else answerJson(res, 200, text);
-    } finally {
-      leave();
-    }
-  };
-
-  const serialise = (id: RequestId, result: Performed | Refusal, operationId: OperationId): string =>
-    isRefusal(result)
-      ? errorResponse(id, { ...result, data: { ...result.data, operationId } })
-      : resultResponse(id, result.members, serverInfo);
-
-  /** Runs the handler until it ends, its time is up, the caller goes or the server stops; whichever is first. */
-  const perform = async (
-    res: ServerResponse,
-    of: { readonly operation: Operation; readonly caller: Caller; readonly operationId: OperationId },
-  ): Promise<{
-    readonly result: Performed | Refusal;
-    readonly notes: OperationEvent["notes"];
-    readonly cause?: unknown;
-    readonly stillWorking: Promise<unknown> | null;
-  }> => {
-    const { operation, caller, operationId } = of;
-    if (operation.answer !== null) return { result: operation.answer, notes: null, stillWorking: null };
-    const limitMs = caller.snapshot.limits.callTimeoutMs;
-    const controller = new AbortController();
-    let stopped: Refusal | null = null;
-    let interrupt: (() => void) | undefined;
-    const interrupted = new Promise<void>((resolve) => {
-      interrupt = resolve;
+    const operation = await resolveOperation(request, {
+      catalog: rooms.catalog,
+      view: rooms.views.of(snapshot),
+      granted: principal.permissions,
+      permits,
+      headers: req.headers,
     });
-    const stop = (why: Refusal): void => {
-      stopped ??= why;
-      controller.abort(new Fault(why.code));
-      interrupt?.();
-    };
-    const timer =
-      limitMs === null
-        ? undefined
-        : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
-    const onClose = (): void => stop(refuse("cancelled"));
-    res.once("close", onClose);
-    underWay.add(stop);
-    const context = new RequestContext({
-      snapshot: caller.snapshot,
-      principal: caller.principal,
+    if (isRefusal(operation)) return refuseOperation(operation);
+
+    const begun: BegunOperation = {
+      type: "operation",
+      at: clock.now(),
+      tenantId: snapshot.id,
       operationId,
-      signal: controller.signal,
-      ports: rooms.portsFor(caller.snapshot, operation.readOnly),
+      actor: actorOf(principal),
+      method: request.method,
+      target: operation.target,
+      readOnly: operation.readOnly,
+      bytesIn: of.bytesIn,
+      protocolVersion: REVISION,
+    };
+
+    // Whatever may change something is on record before it runs.
+    if (!operation.readOnly) {
+      const unrecorded = await recorded(rooms.audit.commit(intentFacts(begun)), false);
+      if (unrecorded !== null) return refuseOperation(unrecorded);
+    }
+
+    const run = await rooms.runner.run({ operation, snapshot, principal, operationId, res });
+    if (run.stillWorking !== null) of.place.keepUntil(run.stillWorking);
+
+    // Its one event, from which come the log line, the metrics and the audit row.
+    let result = withOperationId(run.result, operationId);
+    let text = serialise(request.id, result);
+    const eventOf = (): OperationEvent => ({
+      ...begun,
+      outcome: isRefusal(result) ? outcomeOf(result) : result.outcome,
+      code: result.code,
+      durationMs: clock.monotonic() - started,
+      bytesOut: Buffer.byteLength(text),
+      notes: run.notes,
+      ...(run.cause === undefined ? {} : { cause: run.cause }),
     });
-    try {
-      const work = runInTenant(context, () => operation.perform(context));
-      const settled = work.then(
-        (result): { result: Performed | Refusal; cause?: unknown } => ({ result }),
-        (cause: unknown) => ({ result: stopped ?? failureOf(cause), cause }),
-      );
-      const first = await Promise.race([settled, interrupted.then(() => null)]);
-      if (first === null) {
-        return { result: stopped ?? refuse("call_timed_out"), notes: context.notes(), stillWorking: settled };
+    let event = eventOf();
+    if (operation.readOnly) {
+      rooms.audit.record(outcomeFacts(event));
+    } else {
+      const unrecorded = await recorded(rooms.audit.commit(outcomeFacts(event)), true);
+      if (unrecorded !== null) {
+        result = withOperationId(unrecorded, operationId);
+        text = serialise(request.id, result);
+        event = eventOf();
       }
-      return { ...first, notes: context.notes(), stillWorking: null };
-    } finally {
-      clearTimeout(timer);
-      res.off("close", onClose);
-      underWay.delete(stop);
+    }
+    emit(event);
+    if (isRefusal(result)) {
+      answerRefusal(res, withOperation(result, operationId), {
+        id: request.id,
+        challenge: challengeFor(result, slug),
+      });
+    } else {
+      answerJson(res, 200, text);
     }
   };
+
+  const serialise = (id: RequestId, result: Performed | Refusal): string =>
+    isRefusal(result) ? errorResponse(id, result) : resultResponse(id, result.members, serverInfo);
 
   const serveMetadata = async (
     req: IncomingMessage,
@@ -419,13 +358,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     answerJson(res, 200, JSON.stringify(document), { "access-control-allow-origin": "*" });
   };
 
-  return {
-    serveMcp,
-    serveMetadata,
-    interruptAll() {
-      for (const stop of [...underWay]) stop(refuse("stopping", { retryAfterMs: 1_000 }));
-    },
-  };
+  return { serveMcp, serveMetadata };
 }
 
 function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal {
@@ -440,6 +373,38 @@ function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal 
   });
 }
 
+/** A refusal of an operation says which one, so that the operator finds its cause in the log. */
+function withOperationId(result: Performed | Refusal, operationId: OperationId): Performed | Refusal {
+  return isRefusal(result) ? { ...result, data: { ...result.data, operationId } } : result;
+}
+
+/** A place among a tenant's operations in flight, left exactly once. */
+interface HeldPlace {
+  leave(): void;
+  /** Leaves it when the work has ended, not when the answer has: a handler that ignores its signal still counts. */
+  keepUntil(work: Promise<unknown>): void;
+}
+
+function heldPlace(leave: () => void): HeldPlace {
+  let held = true;
+  return {
+    leave() {
+      if (held) leave();
+      held = false;
+    },
+    keepUntil(work) {
+      if (!held) return;
+      held = false;
+      work.finally(leave);
+    },
+  };
+}
+
+/** A refusal that names its operation, under which the operator finds the cause in the log. */
+function withOperation(refusal: Refusal, operationId: OperationId): Refusal {
+  return { ...refusal, data: { ...refusal.data, operationId } };
+}
+
 /** Null once an audit row is committed, or the refusal that answers instead. */
 async function recorded(commit: Promise<void>, executed: boolean): Promise<Refusal | null> {
   try {
@@ -448,13 +413,6 @@ async function recorded(commit: Promise<void>, executed: boolean): Promise<Refus
   } catch (cause) {
     return refuse("audit_unavailable", { cause, retryAfterMs: 1_000, data: { executed } });
   }
-}
-
-/** What a caller is told of an exception: that it failed, and nothing of why. */
-function failureOf(cause: unknown): Refusal {
-  if (cause instanceof Fault && cause.code === "database_unavailable")
-    return refuse("database_unavailable", { retryAfterMs: 1_000, cause });
-  return refuse("handler_failed", { cause });
 }
 
 function outcomeOf(refusal: Refusal): OperationEvent["outcome"] {

@@ -25,6 +25,8 @@ export interface Bulkhead {
   listen(port?: number, host?: string): Promise<number>;
   /** Stops: no more requests, those under way are finished (at most `drainMs`), everything is written and closed. */
   close(): Promise<void>;
+  /** Puts something that broke outside any call on record: in the log and in the metrics. */
+  reportFault(message: string, cause: unknown): void;
   /** In development mode: tokens and tenants; null otherwise. Only after {@link Bulkhead.ready}. */
   development(): Development | null;
 }
@@ -94,6 +96,7 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
       })();
       return closing;
     },
+    reportFault: (message: string, cause: unknown) => running?.reportFault(message, cause),
     development: () => running?.development ?? null,
   });
 }

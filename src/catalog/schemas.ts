@@ -32,31 +32,17 @@ export type CompileSchema = (
   where: string,
 ) => CompiledSchema;
 
-/** A compiler for all tools of a server: to make ajv anew for each took 9 ms a tool at every start. */
+/** A compiler for all tools of a server: for each to compile the schema of schemas anew took 9 ms a tool at every start. */
 export function createSchemaCompiler(): CompileSchema {
-  let ajv: Ajv2020 | null = null;
+  let judge: Ajv2020 | null = null;
   return (schema, direction, where) => {
     // A schema may be a function: some libraries' are.
     if (schema === null || (typeof schema !== "object" && typeof schema !== "function"))
       throw new Fault("server_invalid", { detail: `${where} is not a schema.` });
     if (isStandardSchema(schema)) return compileStandard(schema, direction, where);
-    ajv ??= createAjv();
-    return compileRaw(ajv, schema, where);
+    judge ??= new Ajv2020({ strict: false, logger: false });
+    return compileRaw(judge, schema, where);
   };
-}
-
-function createAjv(): Ajv2020 {
-  const ajv = new Ajv2020({
-    strict: false,
-    allErrors: false,
-    validateFormats: true,
-    // Each schema stands alone: those of two tools may have the same $id, and none can refer to another's.
-    addUsedSchema: false,
-    // Without its logger ajv ignores a format that it does not know, as the dialect wants, and writes nothing.
-    logger: false,
-  });
-  addFormats.default(ajv);
-  return ajv;
 }
 
 function isStandardSchema(schema: SchemaLike): schema is StandardSchemaV1 & StandardJSONSchemaV1 {
@@ -106,9 +92,15 @@ function toValidation(result: StandardSchemaV1.Result<unknown>): Validation {
   return { valid: false, issues: issues.join("; ") };
 }
 
-function compileRaw(ajv: Ajv2020, schema: JsonSchema, where: string): CompiledSchema {
+/** @param judge says whether a schema is one; it learns none of them. */
+function compileRaw(judge: Ajv2020, schema: JsonSchema, where: string): CompiledSchema {
   let check: ValidateFunction;
   try {
+    judge.validateSchema(schema, true);
+    // A validator of its own: schemas of two tools may have the same $id, and none can refer to another's. Without a
+    // logger ajv ignores a format that it does not know, as the dialect wants, and writes nothing.
+    const ajv = new Ajv2020({ strict: false, logger: false, meta: false, validateSchema: false });
+    addFormats.default(ajv);
     check = ajv.compile(schema);
   } catch (cause) {
     throw new Fault("server_invalid", {

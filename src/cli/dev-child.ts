@@ -3,6 +3,7 @@ import type { LogDestination } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { type Bulkhead, createBulkhead } from "../server.ts";
 import type { ChildReport, ReadyLine, ServeOrder, StopOrder } from "./dev-messages.ts";
+import { goOnAfterRejections } from "./go-on-after-rejections.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { toReport } from "./report-error.ts";
 import { onStopSignal } from "./stop-signals.ts";
@@ -60,6 +61,7 @@ async function start(order: ServeOrder): Promise<Bulkhead> {
     log: logDestination(order.logFile),
     drainMs: DRAIN_MS,
   });
+  goOnAfterRejections(bulkhead);
   try {
     await bulkhead.listen(order.port);
     return bulkhead;

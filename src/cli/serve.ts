@@ -1,6 +1,7 @@
 import { Fault } from "../core/fault.ts";
 import { createBulkhead } from "../server.ts";
 import { databaseUrl, type Environment, forgetSecrets } from "./environment.ts";
+import { goOnAfterRejections } from "./go-on-after-rejections.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { onStopSignal } from "./stop-signals.ts";
 
@@ -40,6 +41,7 @@ export async function serve(options: {
     origins: options.origins,
     ...(operatorToken === undefined || operatorToken === "" ? {} : { operatorToken }),
   });
+  goOnAfterRejections(bulkhead);
   try {
     const port = await Promise.race([bulkhead.listen(options.port, options.host), stopped]);
     if (port === undefined) return 0;

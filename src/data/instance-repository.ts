@@ -22,7 +22,8 @@ export function createInstanceRepository(system: SystemDoor): InstanceRepository
   return {
     register: ({ id, mode, version }) =>
       run("INSERT INTO bulkhead.instances (id, mode, version) VALUES ($1, $2, $3)", [id, mode, version]),
-    heartbeat: (id) => run("UPDATE bulkhead.instances SET seen_at = now() WHERE id = $1", [id]),
+    heartbeat: (id) =>
+      run("UPDATE bulkhead.instances SET seen_at = now(), recovered_at = NULL WHERE id = $1", [id]),
     stopped: (id) =>
       run("UPDATE bulkhead.instances SET stopped_at = now(), seen_at = now() WHERE id = $1", [id]),
     stopAllOthers: (id) =>

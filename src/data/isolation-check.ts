@@ -57,7 +57,8 @@ const RULES: readonly { readonly rule: string; readonly remedy: string; readonly
     query: `SELECT c.oid::regclass::text AS object FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
         AND (c.relkind = 'm' OR c.relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false))
-        AND has_table_privilege('bulkhead_tenant', c.oid, 'SELECT, INSERT, UPDATE, DELETE')`,
+        AND (has_table_privilege('bulkhead_tenant', c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+             OR has_any_column_privilege('bulkhead_tenant', c.oid, 'SELECT, INSERT, UPDATE'))`,
   },
   {
     rule: "definer_function",
@@ -91,7 +92,7 @@ const RULES: readonly { readonly rule: string; readonly remedy: string; readonly
     query: `SELECT i.indexrelid::regclass::text AS object FROM pg_index i
         JOIN bulkhead.protected_tables t ON i.indrelid = to_regclass(format('%I.%I', t.schema_name, t.table_name))
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'tenant_id'
-      WHERE i.indisunique AND i.indkey[0] <> a.attnum`,
+      WHERE i.indisunique AND i.indkey[0] <> a.attnum OR i.indisexclusion AND NOT (a.attnum = ANY (i.indkey))`,
   },
 ];
 

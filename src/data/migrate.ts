@@ -5,6 +5,7 @@ import pg from "pg";
 import { Fault } from "../core/fault.ts";
 import { type ConnectionSettings, type DoorRole, rolePassword } from "./connection-settings.ts";
 import { requireDevelopmentDatabase } from "./development-database.ts";
+import { scramVerifier } from "./scram-verifier.ts";
 
 /** What a run of {@link migrate} did. */
 export interface MigrationReport {
@@ -168,10 +169,20 @@ async function ensureRoles(client: pg.Client, admin: ConnectionSettings): Promis
   await createRole(client, "bulkhead_owner", "NOLOGIN");
   for (const role of login) await createRole(client, role, "LOGIN");
   for (const role of login) {
-    const password = client.escapeLiteral(rolePassword(admin, role));
-    await inSharedCatalog(() => client.query(`ALTER ROLE ${role} PASSWORD ${password}`));
+    const verifier = client.escapeLiteral(scramVerifier(rolePassword(admin, role)));
+    await inSharedCatalog(() => client.query(`ALTER ROLE ${role} PASSWORD ${verifier}`));
   }
+  await boundTemporaryFiles(client);
   await inSharedCatalog(() => client.query("GRANT bulkhead_owner TO CURRENT_USER"));
+}
+
+/** Keeps one tenant's sorting from filling the disk. Only a superuser may; a managed server has a bound of its own. */
+async function boundTemporaryFiles(client: pg.Client): Promise<void> {
+  try {
+    await inSharedCatalog(() => client.query("ALTER ROLE bulkhead_tenant SET temp_file_limit = '512MB'"));
+  } catch (error) {
+    if ((error as { code?: string }).code !== "42501") throw error;
+  }
 }
 
 /** Tries again while another database's migrator changes the same row: advisory locks hold within one database only. */

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { Fault } from "../core/fault.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
+import { isConnectionTrouble } from "./connection-trouble.ts";
 
 /**
  * Why the system door is used: the whole list. A new reason is a decision for review, and test/data/system-door.test.ts
@@ -17,6 +18,17 @@ export type SystemReason =
   | "check isolation"
   | "remove what has expired"
   | "set up development";
+
+/**
+ * How long a statement may take for these reasons, in milliseconds: others wait for them, and a connection whose other
+ * end has gone silent must not make them wait for ever. The rest (erasing, setting up, migrating) takes what it takes.
+ */
+const TIMEOUT_MS: Partial<Record<SystemReason, number>> = {
+  "read configuration": 3_000,
+  "issue a tenant claim": 3_000,
+  "keep the instance alive": 3_000,
+  "write audit rows": 10_000,
+};
 
 /** The part of a connection that work behind the system door uses. */
 export interface SystemConnection {
@@ -48,11 +60,19 @@ export function createSystemDoor(
   // A broken idle connection is replaced by the pool; without a listener its error would end the process.
   pool.on("error", () => {});
 
-  const run = async <R>(_reason: SystemReason, work: (db: SystemConnection) => Promise<R>): Promise<R> => {
+  const run = async <R>(reason: SystemReason, work: (db: SystemConnection) => Promise<R>): Promise<R> => {
     const client = await connect(pool);
     let broken = false;
     try {
-      return await work({ query: (text, values) => client.query(text, values as unknown[] | undefined) });
+      const limit = TIMEOUT_MS[reason];
+      return await work({
+        query: (text, values = []) =>
+          client.query({
+            text,
+            values: [...values],
+            ...(limit === undefined ? {} : { query_timeout: limit }),
+          }),
+      });
     } catch (error) {
       // A server error leaves the connection usable; anything else (cut, timed out) does not.
       broken = !(error instanceof pg.DatabaseError) || error.severity === "FATAL";
@@ -72,7 +92,7 @@ export function createSystemDoor(
           await db.query("COMMIT");
           return result;
         } catch (error) {
-          await db.query("ROLLBACK");
+          await db.query("ROLLBACK").catch(() => {});
           throw error;
         }
       }),
@@ -86,17 +106,4 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   } catch (cause) {
     throw new Fault("database_unavailable", { cause });
   }
-}
-
-/**
- * True for errors that say nothing about the statement but that the server or the way to it is gone: Node's socket
- * errors, and SQLSTATE classes 08 (connection), 57P (shutdown) and 53300 (too many connections).
- */
-export function isConnectionTrouble(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === "string") return /^(08...|57P..|53300|ECONN\w+|EPIPE|ENOENT|ETIMEDOUT)$/.test(code);
-  return (
-    error instanceof Error && /connection terminated|not queryable|connection error/i.test(error.message)
-  );
 }

@@ -29,6 +29,8 @@ export interface TokenVerifier {
    * @returns a refusal `token_invalid`, whose cause names the broken rule and never the token, or `keys_unavailable`.
    */
   verify(token: string, options: VerifyOptions): VerifiedToken | Refusal | Promise<VerifiedToken | Refusal>;
+  /** The answer for a token that was verified before and still holds; null for any other, and nothing is tried. */
+  recall(token: string, options: VerifyOptions): VerifiedToken | null;
   /** Forgets all verified tokens and keys of a registration, for example because it was removed or its keys revoked. */
   forget(issuer: IssuerId): void;
 }
@@ -86,6 +88,9 @@ export function createTokenVerifier(parts: {
       return finish(token, header, verified, () =>
         cache.put(digest, verified, { resource, tenantOf, nowMs }),
       );
+    },
+    recall(token, { resource, candidates, tenantOf = "issuer" }) {
+      return cache.get(tokenDigest(token), { resource, tenantOf, candidates, nowMs: clock.now() }) ?? null;
     },
     forget(issuer) {
       forgotten++;

@@ -95,27 +95,50 @@ export function createAuditTrail(options: {
     while (queue.length > 0) {
       const batch = queue.slice(0, MAX_BATCH);
       queue = queue.slice(MAX_BATCH);
-      try {
-        await write(batch);
-        for (const held of batch) held.resolve?.();
-      } catch (cause) {
-        // Other tenants' chains may be in the batch: all are read again.
-        doubtful = true;
-        const waiting = batch.filter((held) => held.reject !== undefined);
-        for (const held of waiting) held.reject?.(new Fault("audit_unavailable", { cause }));
-        keep(batch.filter((held) => held.reject === undefined));
-        emit({
-          type: "fault",
-          at: now(),
-          level: "error",
-          where: "audit",
-          message: "Audit rows could not be written.",
-          cause,
-        });
+      const failed = await writeOrSplit(batch);
+      if (failed !== null) {
+        const waiting = failed.rows.filter((held) => held.reject !== undefined);
+        for (const held of waiting) held.reject?.(new Fault("audit_unavailable", { cause: failed.cause }));
+        keep(failed.rows.filter((held) => held.reject === undefined));
         if (waiting.length === 0) return;
       }
     }
   };
+
+  /**
+   * Writes a batch; where the store refuses it for one of its rows, row by row, so that a row that cannot be written
+   * fails alone. Gives what was not written because the store could not be reached.
+   */
+  const writeOrSplit = async (
+    batch: readonly Held[],
+  ): Promise<{ rows: readonly Held[]; cause: unknown } | null> => {
+    try {
+      await write(batch);
+      for (const held of batch) held.resolve?.();
+      return null;
+    } catch (cause) {
+      doubtful = true;
+      const [only] = batch;
+      const unreachable = cause instanceof Fault && cause.code === "database_unavailable";
+      if (only === undefined || unreachable) {
+        fault("Audit rows could not be written.", cause);
+        return { rows: batch, cause };
+      }
+      if (batch.length === 1) {
+        fault("An audit row was refused by the database.", cause);
+        only.reject?.(new Fault("audit_unavailable", { cause }));
+        return null;
+      }
+      for (let i = 0; i < batch.length; i++) {
+        const failed = await writeOrSplit(batch.slice(i, i + 1));
+        if (failed !== null) return { rows: batch.slice(i), cause: failed.cause };
+      }
+      return null;
+    }
+  };
+
+  const fault = (message: string, cause?: unknown): void =>
+    emit({ type: "fault", at: now(), level: "error", where: "audit", message, cause });
 
   /** Puts rows that nobody waits for back in front. */
   const keep = (rows: readonly Held[]): void => {
@@ -123,13 +146,7 @@ export function createAuditTrail(options: {
     dropped += Math.max(0, rows.length - room);
     queue = [...rows.slice(0, room), ...queue];
     if (dropped > 0) {
-      emit({
-        type: "fault",
-        at: now(),
-        level: "error",
-        where: "audit",
-        message: `${dropped} audit rows of read-only operations were lost.`,
-      });
+      fault(`${dropped} audit rows of read-only operations were lost.`);
       dropped = 0;
     }
   };

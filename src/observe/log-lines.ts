@@ -1,6 +1,10 @@
+import { inspect } from "node:util";
 import { type DestinationStream, type Logger, pino } from "pino";
 import type { BulkheadEvent } from "../core/event.ts";
 import type { InstanceId } from "../core/ids.ts";
+
+/** Characters of one text within something that was thrown and is no error. */
+const MAX_SHOWN = 8_192;
 
 /**
  * Turns events into JSON log lines: one for each operation, with the tenant's id. Refusals before an operation come
@@ -115,7 +119,18 @@ export function createLogLines(options: {
 /** An internal cause for the log: names and texts of the chain of errors, and the first one's stack. */
 function describe(cause: unknown): string | undefined {
   if (cause === undefined || cause === null) return undefined;
-  if (!(cause instanceof Error)) return typeof cause === "string" ? cause : JSON.stringify(cause);
+  try {
+    return inWords(cause);
+  } catch {
+    // A handler may throw anything: an error whose stack throws in turn must not end the process.
+    return `${typeof cause}, which cannot be put into words`;
+  }
+}
+
+function inWords(cause: unknown): string {
+  if (typeof cause === "string") return cause;
+  // Also of an object that contains itself, or a bigint.
+  if (!(cause instanceof Error)) return inspect(cause, { depth: 3, maxStringLength: MAX_SHOWN });
   const chain: string[] = [];
   let next: unknown = cause.cause;
   // Chains are short; the bound is against one that refers to itself.

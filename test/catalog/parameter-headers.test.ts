@@ -12,14 +12,9 @@ const object = (properties: Record<string, unknown>, more: Record<string, unknow
 });
 const region = { type: "string", "x-mcp-header": "Region" };
 
-/** The refusal of a server whose tool `query` has this input. */
-function refusalOf(input: JsonSchema): string {
+function refusalOf(check: () => unknown): string {
   try {
-    compileCatalog({
-      name: "shop",
-      version: "1",
-      tools: [{ name: "query", description: "Queries.", input, run: () => "" }],
-    });
+    check();
   } catch (error) {
     if (error instanceof Fault) return `${error.code}: ${error.detail}`;
     throw error;
@@ -174,5 +169,15 @@ test.each<[rule: string, input: JsonSchema, why: string]>([
     "of the root must be reachable through properties alone",
   ],
 ])("an annotation must be %s", (_rule, input, why) => {
-  expect(refusalOf(input)).toBe(`server_invalid: tool "query": x-mcp-header ${why}.`);
+  expect(refusalOf(() => parameterHeaders(input, 'tool "query"'))).toBe(
+    `server_invalid: tool "query": x-mcp-header ${why}.`,
+  );
+});
+
+test("a server with such a tool does not start", () => {
+  const input = object({ a: { type: "number", "x-mcp-header": "A" } });
+  const tools = [{ name: "query", description: "Queries.", input, run: () => "" }];
+  expect(refusalOf(() => compileCatalog({ name: "shop", version: "1", tools }))).toBe(
+    'server_invalid: tool "query": x-mcp-header of a may only stand at a string, an integer or a boolean.',
+  );
 });

@@ -153,6 +153,6 @@ export async function waitFor(
   const deadline = performance.now() + within;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`Not within ${within} ms: ${what}.`);
-    await delay(20);
+    await delay(40);
   }
 }

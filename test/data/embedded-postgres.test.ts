@@ -41,6 +41,10 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  // Several may have been of one cluster: none is removed while another runs in it.
+  for (const postgres of running) {
+    await postgres.stop();
+  }
   for (const postgres of running) {
     await postgres.stop({ remove: true });
   }

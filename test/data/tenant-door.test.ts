@@ -105,6 +105,22 @@ describe("forging the tenant inside one's own SQL", () => {
       "statistics of the planner",
       "SELECT most_common_vals::text FROM pg_stats WHERE tablename = 'notes' AND $1 <> ''",
     ],
+    ["where another tenant's row lies", "SELECT currtid2('app.notes', '(0,3)')::text AS x WHERE $1 <> ''"],
+    [
+      "SQL given to ts_rewrite",
+      "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, plainto_tsquery(body) FROM app.notes')::text AS x WHERE $1 <> ''",
+    ],
+    [
+      "statistics of use",
+      "SELECT n_tup_ins, n_live_tup FROM pg_stat_user_tables WHERE relname = 'notes' AND $1 <> ''",
+    ],
+    [
+      "the position of a shared sequence",
+      "SELECT pg_sequence_last_value('app.notes_id_seq') AS x WHERE $1 <> ''",
+    ],
+    ["the size of a table", "SELECT pg_total_relation_size('app.notes') AS x WHERE $1 <> ''"],
+    ["the locks of others", "SELECT * FROM pg_locks WHERE locktype <> $1"],
+    ["the seed of random numbers", "SELECT setseed(0.42) WHERE $1 <> ''"],
     ["the store", "SELECT * FROM bulkhead.store_entries WHERE tenant_id = $1"],
   ];
 
@@ -242,6 +258,7 @@ describe("what a statement may be", () => {
         WHERE p.pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('bulkhead_tenant', p.oid, 'EXECUTE')
           AND (p.proname IN ('set_config', 'ts_stat', 'pg_notify', 'pg_cancel_backend', 'pg_terminate_backend', 'pg_stat_get_activity',
                              'lo_import', 'lo_export', 'lo_create', 'lo_creat', 'lo_open', 'lo_put', 'lo_get', 'lo_unlink', 'lo_from_bytea', 'loread', 'lowrite')
+               OR p.proname IN ('ts_rewrite', 'setseed', 'currtid2', 'pg_sequence_last_value', 'pg_lock_status') OR p.proname ~ '^pg_stat_get_'
                OR p.proname ~ '_to_xml(schema|_and_xmlschema)?$' OR p.proname ~ '^pg_(try_)?advisory_')
         ORDER BY 1`,
     );
@@ -360,6 +377,84 @@ describe("a connection that served another tenant", () => {
   });
 });
 
+describe("connections are shared out", () => {
+  test("one that becomes free while its waiter goes away is not lost", async () => {
+    const door = await openDoorFixture(1);
+    try {
+      const held = await door.connections.acquire({
+        tenantId: door.acme,
+        readOnly: false,
+        statementTimeoutMs: 5_000,
+      });
+      const abort = new AbortController();
+      const gone = door.door
+        .open({ tenantId: door.globex, readOnly: false, statementTimeoutMs: 5_000 }, abort.signal)
+        .unsafe("SELECT 1");
+      const settled = expect(gone).rejects.toThrow("gone");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      held.release(true);
+      abort.abort(new Error("gone"));
+      await settled;
+      for (let i = 0; i < 3; i++) expect(await door.as(door.acme)`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+    } finally {
+      await door.close();
+    }
+  });
+
+  test("a hundred callers that go away at any moment leave all connections usable", async () => {
+    const door = await openDoorFixture(3);
+    try {
+      await Promise.all(
+        Array.from({ length: 100 }, async (_unused, i) => {
+          const abort = new AbortController();
+          const sql = door.door.open(
+            { tenantId: i % 2 ? door.acme : door.globex, readOnly: false, statementTimeoutMs: 5_000 },
+            abort.signal,
+          );
+          setTimeout(() => abort.abort(new Error("gone")), (i * 7) % 60);
+          await Promise.resolve(sql`SELECT pg_sleep(0.02)`).catch(() => {});
+        }),
+      );
+      const both = [door.acme, door.globex, door.acme];
+      expect(
+        await Promise.all(
+          both.map((tenant) => Promise.resolve(door.as(tenant)`SELECT count(*)::int > 0 AS some FROM notes`)),
+        ),
+      ).toEqual(both.map(() => [{ some: true }]));
+    } finally {
+      await door.close();
+    }
+  });
+
+  test("a tenant whose statements are slow leaves others their share", async () => {
+    const door = await openDoorFixture(4);
+    try {
+      const slow = Array.from({ length: 8 }, () =>
+        Promise.resolve(door.as(door.globex)`SELECT pg_sleep(0.5)`),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const started = performance.now();
+      await Promise.all(Array.from({ length: 10 }, () => Promise.resolve(door.as(door.acme)`SELECT 1`)));
+      expect(performance.now() - started).toBeLessThan(450);
+      await Promise.all(slow);
+    } finally {
+      await door.close();
+    }
+  });
+});
+
+describe("an answer that is too large", () => {
+  test.each([
+    ["one value", "SELECT repeat('x', 100000000) AS x"],
+    ["many rows", "SELECT g, repeat('x', 1000) AS x FROM generate_series(1, 50000) g"],
+  ])("%s ends the statement, not the process", async (_name, text) => {
+    const before = process.memoryUsage().rss;
+    expect(await attempt(text)).toMatch(/^refused: sql_failed .*larger than/);
+    expect(process.memoryUsage().rss - before).toBeLessThan(400_000_000);
+    expect(await fixture.as(fixture.acme)`SELECT 1 AS one`).toEqual([{ one: 1 }]);
+  });
+});
+
 describe("transactions", () => {
   test("commit together or not at all", async () => {
     const door = await openDoorFixture(2);
@@ -380,6 +475,39 @@ describe("transactions", () => {
     } finally {
       await door.close();
     }
+  });
+
+  test("one in which a statement failed is not kept, and says so, also where the handler caught the error", async () => {
+    const sql = fixture.as(fixture.acme);
+    await expect(
+      sql.transaction(async (inside) => {
+        await inside`INSERT INTO notes (body) VALUES ('acknowledged and lost')`;
+        await Promise.resolve(inside`SELECT 1 / 0`).catch(() => {});
+        return "ok";
+      }),
+    ).rejects.toMatchObject({
+      code: "sql_failed",
+      detail: expect.stringContaining("nothing of it was kept"),
+    });
+    expect(await sql`SELECT body FROM notes WHERE body LIKE '%lost'`).toEqual([]);
+  });
+
+  test("an abort ends it between two statements", async () => {
+    const abort = new AbortController();
+    const sql = fixture.door.open(
+      { tenantId: fixture.acme, readOnly: false, statementTimeoutMs: 5_000 },
+      abort.signal,
+    );
+    const started = performance.now();
+    await expect(
+      sql.transaction(async (inside) => {
+        await inside`INSERT INTO notes (body) VALUES ('aborted')`;
+        abort.abort(new Error("enough"));
+        await inside`SELECT pg_sleep(4)`;
+      }),
+    ).rejects.toThrow("enough");
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(await fixture.as(fixture.acme)`SELECT 1 FROM notes WHERE body = 'aborted'`).toEqual([]);
   });
 
   test("a statement after its end is refused, and so is a transaction in a transaction", async () => {

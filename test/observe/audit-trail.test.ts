@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AuditFacts, AuditRow, ChainHead } from "../../src/core/audit-row.ts";
 import type { BulkheadEvent } from "../../src/core/event.ts";
+import { Fault } from "../../src/core/fault.ts";
 import type { InstanceId, OperationId, TenantId } from "../../src/core/ids.ts";
 import { type AuditStore, createAuditTrail } from "../../src/observe/audit-trail.ts";
 
@@ -21,13 +22,13 @@ function memoryStore(): AuditStore & {
     async append(rows: readonly AuditRow[]) {
       store.batches++;
       await new Promise((resolve) => setTimeout(resolve, store.delayMs));
-      if (store.fail === "before") throw new Error("cut");
+      if (store.fail === "before") throw new Fault("database_unavailable");
       for (const row of rows) {
         if (store.rows.some((old) => old.tenantId === row.tenantId && old.seq === row.seq))
           throw new Error("duplicate place in the chain");
       }
       store.rows.push(...rows);
-      if (store.fail === "after") throw new Error("cut after the commit");
+      if (store.fail === "after") throw new Fault("database_unavailable");
     },
     async heads(_run: InstanceId, tenants: readonly string[]) {
       const heads = new Map<string, ChainHead>();
@@ -132,5 +133,34 @@ describe("the audit trail", () => {
     await audit.close();
     expect(store.rows).toHaveLength(20);
     expectChain(store.rows, "a");
+  });
+
+  test("a row that the database refuses fails alone, and nobody else's with it", async () => {
+    const store = memoryStore();
+    const append = store.append.bind(store);
+    store.append = async (rows) => {
+      if (rows.some((row) => row.operationId === ("bad" as OperationId)))
+        throw new Error("22P05: a NUL in text");
+      await append(rows);
+    };
+    const { audit, events } = trail(store);
+    audit.record(facts("a", "bad"));
+    const results = await Promise.allSettled([
+      audit.commit(facts("b", "op1")),
+      audit.commit(facts("a", "bad")),
+      audit.commit(facts("b", "op2")),
+      audit.commit(facts("a", "op3")),
+    ]);
+    expect(results.map((result) => result.status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
+    await audit.commit(facts("a", "op4"));
+    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op2", "op3", "op4"]);
+    expectChain(store.rows, "a");
+    expectChain(store.rows, "b");
+    expect(events.filter((event) => event.type === "fault")).toHaveLength(2);
   });
 });

@@ -153,7 +153,7 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
         allowImportingTsExtensions: true,
         types: ["node"],
       },
-      files: ["server.ts", "express-app.mts"],
+      files: ["server.ts", "express-app.ts"],
     };
     await writeFile(join(project, "tsconfig.json"), JSON.stringify(settings));
     const found = await run(process.execPath, [
@@ -236,7 +236,7 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
   });
 
   test("as a library it serves below the routes of an Express application", async () => {
-    const app = ["--import", "tsx", "express-app.mts"];
+    const app = ["--import", "tsx", "express-app.ts"];
     await during<Pick<ReadyLine, "tenants"> & { port: number }>(
       app,
       databases[1]?.url ?? "",

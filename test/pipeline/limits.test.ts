@@ -53,7 +53,7 @@ test("malformed messages count too; notifications do not", async () => {
   await server.admin("PATCH", "/tenants/acme", { limits: {} });
 });
 
-test("more operations at once than allowed: 429 that names the limit, with the request's id", async () => {
+test("more operations at once than allowed: 429 that names the limit, before the body is read", async () => {
   await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: 1 } });
   const answers = await Promise.all(
     Array.from({ length: 12 }, () => callTool(server.acme.mcp, server.acme.token, "search_tickets", {})),
@@ -61,7 +61,10 @@ test("more operations at once than allowed: 429 that names the limit, with the r
   const refused = answers.filter((answer) => answer.status === 429);
   expect(answers.some((answer) => answer.status === 200)).toBe(true);
   expect(refused.length).toBeGreaterThan(0);
-  expect(refused[0]?.json).toMatchObject({ id: 1, error: { data: { limit: "maxConcurrency", value: 1 } } });
+  expect(refused[0]?.json).toMatchObject({
+    id: null,
+    error: { data: { limit: "maxConcurrency", value: 1 } },
+  });
   await server.admin("PATCH", "/tenants/acme", { limits: {} });
   for (let i = 0; i < 3; i++)
     expect((await callTool(server.acme.mcp, server.acme.token, "search_tickets", {})).status).toBe(200);
@@ -85,4 +88,16 @@ test("a tenant with more tools than it may have gets the first of them, and the 
       .map((line) => line.level),
   ).toEqual(["warn", "warn"]);
   await server.admin("PATCH", "/tenants/acme", { limits: {} });
+});
+
+test("an address that keeps failing is slowed down, but not whoever is known there already", async () => {
+  expect((await mcp(server.acme.mcp, server.acme.token, "tools/list")).status).toBe(200);
+  const bad = mcpMessage("x.y.z", "tools/list");
+  const statuses = new Set<number>();
+  for (let round = 0; round < 60 && !statuses.has(429); round++) {
+    for (const answer of await Promise.all(Array.from({ length: 40 }, () => send(server.acme.mcp, bad))))
+      statuses.add(answer.status);
+  }
+  expect(statuses).toEqual(new Set([401, 429]));
+  expect((await mcp(server.acme.mcp, server.acme.token, "tools/list")).status).toBe(200);
 });

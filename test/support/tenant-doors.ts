@@ -34,7 +34,7 @@ export async function openDoorFixture(size = 1): Promise<DoorFixture> {
   );
   await database.admin(`
     SET ROLE bulkhead_owner;
-    CREATE TABLE app.notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL);
+    CREATE TABLE app.notes (id bigserial PRIMARY KEY, body text NOT NULL);
     SELECT bulkhead.protect_table('app.notes');
     RESET ROLE`);
   const settings = doorSettings(connectionSettings(database.adminUrl), "bulkhead_tenant");
