@@ -25,7 +25,6 @@ const ASSEMBLY = [
 
 /** Packages that one room alone may import, so that replacing one of them is the business of that room. */
 const OWNED_PACKAGES = [
-  { room: "data", packages: ["pg", "pg-[^/]+", "kysely"] },
   { room: "identity", packages: ["jose", "oidc-provider"] },
   { room: "admin", packages: ["hono", "@hono/[^/]+"] },
   { room: "cli", packages: ["commander"] },

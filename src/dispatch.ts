@@ -22,7 +22,6 @@ export function createDispatch(to: {
   readonly open: boolean;
 }): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   return async (req, res) => {
-    // In a framework that strips a mount path, originalUrl has the whole.
     const target = req.url ?? "/";
     const where = route(target);
     // Probes come by address, with any Host: they say nothing that is worth guarding.
@@ -35,7 +34,7 @@ export function createDispatch(to: {
       answerJson(res, ready ? 200 : 503, JSON.stringify({ status: ready ? "ready" : "not_ready" }));
       return;
     }
-    const refused = to.guard.check(req.headers);
+    const refused = to.guard.check(req);
     if (refused !== null) {
       answerRefusal(res, refused, { close: true });
       return;

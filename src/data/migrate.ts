@@ -6,6 +6,7 @@ import { Fault } from "../core/fault.ts";
 import { type ConnectionSettings, type DoorRole, rolePassword } from "./connection-settings.ts";
 import { requireDevelopmentDatabase } from "./development-database.ts";
 import { scramVerifier } from "./scram-verifier.ts";
+import { transactionWord } from "./transaction-words.ts";
 
 /** What a run of {@link migrate} did. */
 export interface MigrationReport {
@@ -115,6 +116,13 @@ async function readMigrations(scope: Migration["scope"], directory: URL): Promis
       }
       numbers.add(number);
       const text = await readFile(new URL(name, directory), "utf8");
+      const word = transactionWord(text);
+      if (word !== null) {
+        throw new Fault("migration_failed", {
+          detail: `${name}: it says ${word}, and a migration is one transaction already.`,
+          remedy: `Remove the statement ${word} from the file.`,
+        });
+      }
       return { scope, name, text, checksum: createHash("sha256").update(text).digest("hex") };
     }),
   );

@@ -1,9 +1,9 @@
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { type Refusal, refuse } from "../core/refusal.ts";
 
 /** Which Host and Origin values are served: the guard against DNS rebinding (Streamable HTTP, "Security & Endpoint"). */
 export interface HostGuard {
-  check(headers: IncomingHttpHeaders): Refusal | null;
+  check(request: Pick<IncomingMessage, "headers" | "rawHeaders">): Refusal | null;
 }
 
 /**
@@ -26,7 +26,9 @@ export function createHostGuard(options: {
     }
   }
   return {
-    check(headers) {
+    check({ headers, rawHeaders }) {
+      // Node keeps the first of several Host headers; a proxy in front may have looked at another (RFC 9112 section 3.2).
+      if (countOf(rawHeaders, "host") !== 1) return refuse("host_refused");
       const host = headers.host;
       if (host === undefined || !(hosts.has(host) || hosts.has(host.toLowerCase())))
         return refuse("host_refused");
@@ -44,4 +46,13 @@ export function isLoopback(hostname: string): boolean {
     hostname === "::1" ||
     /^127(\.\d{1,3}){3}$/.test(hostname)
   );
+}
+
+function countOf(rawHeaders: readonly string[], name: string): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i];
+    if (header !== undefined && header.length === name.length && header.toLowerCase() === name) count++;
+  }
+  return count;
 }

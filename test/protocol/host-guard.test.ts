@@ -5,8 +5,8 @@ const guardOf = (publicUrl: string, hosts: string[] = [], origins: string[] = []
   const guard = createHostGuard({ publicUrl: new URL(publicUrl), hosts, origins });
   return (host: string | undefined, origin?: string): string =>
     guard.check({
-      ...(host === undefined ? {} : { host }),
-      ...(origin === undefined ? {} : { origin }),
+      headers: { ...(host === undefined ? {} : { host }), ...(origin === undefined ? {} : { origin }) },
+      rawHeaders: host === undefined ? [] : ["Host", host],
     })?.code ?? "served";
 };
 
@@ -111,4 +111,13 @@ test.each<[string, boolean]>([
   ["", false],
 ])("%s is loopback: %s", (name, loopback) => {
   expect(isLoopback(name)).toBe(loopback);
+});
+
+test("two Host headers are refused, also where the first is served", () => {
+  const guard = createHostGuard({ publicUrl: new URL("https://mcp.example.com"), hosts: [], origins: [] });
+  const headers = { host: "mcp.example.com" };
+  expect(guard.check({ headers, rawHeaders: ["Host", "mcp.example.com"] })).toBeNull();
+  expect(guard.check({ headers, rawHeaders: ["Host", "mcp.example.com", "hOST", "evil.com"] })?.code).toBe(
+    "host_refused",
+  );
 });

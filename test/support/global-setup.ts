@@ -17,20 +17,29 @@ declare module "vitest" {
 /** Databases to clone: Bulkhead alone, and with the help desk's tables. */
 export const TEMPLATES = { plain: "template_plain", helpdesk: "template_helpdesk" } as const;
 
+const HELPDESK_MIGRATIONS = new URL("../../examples/helpdesk/migrations/", import.meta.url);
+
 /** One PostgreSQL for the whole run, in a directory of its own that goes with it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), "bulkhead-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false });
-  for (const [kind, name] of Object.entries(TEMPLATES)) {
-    await ensureDatabase(postgres.adminUrl, name);
-    await migrate(connectionSettings(postgres.urlOf(name)), {
-      mode: "development",
-      app: kind === "helpdesk" ? new URL("../../examples/helpdesk/migrations/", import.meta.url) : undefined,
-    });
-  }
-  project.provide("clusterUrl", postgres.adminUrl);
-  return async () => {
+  const remove = async (): Promise<void> => {
     await postgres.stop({ remove: true });
     await rm(dataDir, { recursive: true, force: true });
   };
+  try {
+    for (const [kind, name] of Object.entries(TEMPLATES)) {
+      await ensureDatabase(postgres.adminUrl, name);
+      await migrate(connectionSettings(postgres.urlOf(name)), {
+        mode: "development",
+        app: kind === "helpdesk" ? HELPDESK_MIGRATIONS : undefined,
+      });
+    }
+  } catch (error) {
+    // Without this a migration that fails would leave the cluster running.
+    await remove();
+    throw error;
+  }
+  project.provide("clusterUrl", postgres.adminUrl);
+  return remove;
 }
