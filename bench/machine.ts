@@ -1,19 +1,30 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, release, totalmem, type } from "node:os";
+import { availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os";
 import { dirname, join } from "node:path";
+
+/** A load average of an idle machine, with something to spare for whoever typed the command. */
+const QUIET = 0.5;
+
+/** The load average of the last minute; 0 on Windows, which has none. */
+export function loadAverage(): number {
+  return loadavg()[0] ?? 0;
+}
 
 /** What the numbers were measured on and with, one fact a line. */
 export function describeMachine(of: {
   readonly root: string;
   readonly load: string;
   readonly cpus: string;
+  /** Of the minute before the bench began: other work on the machine makes every number worse. */
+  readonly loadBefore: number;
 }): readonly string[] {
   return [
     `${cpus()[0]?.model.trim() ?? "unknown processor"}, ${availableParallelism()} cores, ${(totalmem() / 2 ** 30).toFixed(1)} GiB, ${type()} ${release()}`,
     `Node ${process.versions.node}, bulkhead-mcp ${versionIn(of.root)}, @modelcontextprotocol/server ${versionOf("@modelcontextprotocol/server")} with @modelcontextprotocol/node ${versionOf("@modelcontextprotocol/node")}, embedded PostgreSQL ${postgresVersion()}`,
     `Load: ${of.load}`,
     `Cores: ${of.cpus}`,
+    `Load average of the minute before: ${of.loadBefore.toFixed(2)}${of.loadBefore > QUIET ? ". THE MACHINE WAS NOT QUIET: other work took part of both cores" : ""}`,
   ];
 }
 

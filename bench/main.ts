@@ -13,7 +13,7 @@ import { placeOnCpus } from "./cpu-placement.ts";
 import type { Figure, FigureResult } from "./figure.ts";
 import { FIGURES, UNMEASURED } from "./figures.ts";
 import { chooseLoadGenerator } from "./load/choose-load-generator.ts";
-import { describeMachine } from "./machine.ts";
+import { describeMachine, loadAverage } from "./machine.ts";
 import { resultsPage } from "./results-page.ts";
 import { compilePackage } from "./shipped-package.ts";
 
@@ -34,6 +34,7 @@ async function main(): Promise<number> {
     console.error(figures);
     return 2;
   }
+  const loadBefore = loadAverage();
   const cleanup = new Cleanup();
   let stopped = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -65,7 +66,12 @@ async function main(): Promise<number> {
     for (const figure of figures) results.push({ figure, result: await figure.run(bench) });
     const page = resultsPage({
       date: new Date(),
-      machine: describeMachine({ root, load: bench.load.description, cpus: bench.cpus.description }),
+      machine: describeMachine({
+        root,
+        load: bench.load.description,
+        cpus: bench.cpus.description,
+        loadBefore,
+      }),
       how: options.quick
         ? "QUICK: one round of a second, for trying the bench; these numbers prove nothing."
         : `Medians of ${FULL.count} rounds of ${FULL.seconds} s each, after a warm-up.`,

@@ -190,7 +190,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: "no intent is written before a change",
     file: "src/pipeline.ts",
-    from: "await recorded(rooms.audit.commit(intentFacts(begun)), false)",
+    from: "await recorded(rooms.audit.commit(intent), false)",
     to: "await recorded(Promise.resolve(), false)",
     tests: ["test/pipeline/one-call-one-event.test.ts"],
   },

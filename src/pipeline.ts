@@ -22,7 +22,7 @@ import type { AuditTrail } from "./observe/audit-trail.ts";
 import { decidePlacement, type InstanceRole } from "./placement/decide-placement.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
 import { errorResponse, parseMessage, type RequestId, resultResponse } from "./protocol/json-rpc.ts";
-import type { OperationRunner } from "./protocol/operation-runner.ts";
+import type { OperationRunner, Run } from "./protocol/operation-runner.ts";
 import { type Performed, resolveOperation } from "./protocol/operations.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
 import { checkRequest, type ModernRequest, REVISION } from "./protocol/revision-2026-07-28.ts";
@@ -65,8 +65,6 @@ export interface Pipeline {
   serveMcp(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
   serveMetadata(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
 }
-
-type BegunOperation = Omit<OperationEvent, "outcome" | "code" | "durationMs" | "bytesOut" | "notes">;
 
 export function createPipeline(rooms: PipelineRooms): Pipeline {
   const { clock, emit, directory } = rooms;
@@ -276,57 +274,62 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     });
     if (isRefusal(operation)) return refuseOperation(operation);
 
-    const begun: BegunOperation = {
+    const at = clock.now();
+    const actor = actorOf(principal);
+    const { target, readOnly } = operation;
+    /** Its one event, from which come the log line, the metrics and the audit row. Whole, since all of them read it. */
+    const eventOf = (run: Run, result: Performed | Refusal, text: string): OperationEvent => ({
       type: "operation",
-      at: clock.now(),
+      at,
       tenantId: snapshot.id,
       operationId,
-      actor: actorOf(principal),
+      actor,
       method: request.method,
-      target: operation.target,
-      readOnly: operation.readOnly,
+      target,
+      readOnly,
+      outcome: isRefusal(result) ? outcomeOf(result) : result.outcome,
+      code: result.code,
+      durationMs: clock.monotonic() - started,
       bytesIn: of.bytesIn,
+      bytesOut: Buffer.byteLength(text),
       protocolVersion: REVISION,
-    };
+      notes: run.notes,
+      cause: run.cause,
+    });
 
     // Whatever may change something is on record before it runs.
-    if (!operation.readOnly) {
-      const unrecorded = await recorded(rooms.audit.commit(intentFacts(begun)), false);
+    if (!readOnly) {
+      const intent = intentFacts({
+        tenantId: snapshot.id,
+        operationId,
+        at,
+        actor,
+        method: request.method,
+        target,
+      });
+      const unrecorded = await recorded(rooms.audit.commit(intent), false);
       if (unrecorded !== null) return refuseOperation(unrecorded);
     }
 
     const run = await rooms.runner.run({ operation, snapshot, principal, operationId, res });
     if (run.stillWorking !== null) of.place.keepUntil(run.stillWorking);
 
-    // Its one event, from which come the log line, the metrics and the audit row.
     let result = withOperationId(run.result, operationId);
     let text = serialise(request.id, result);
-    const eventOf = (): OperationEvent => ({
-      ...begun,
-      outcome: isRefusal(result) ? outcomeOf(result) : result.outcome,
-      code: result.code,
-      durationMs: clock.monotonic() - started,
-      bytesOut: Buffer.byteLength(text),
-      notes: run.notes,
-      ...(run.cause === undefined ? {} : { cause: run.cause }),
-    });
-    let event = eventOf();
-    if (operation.readOnly) {
+    let event = eventOf(run, result, text);
+    if (readOnly) {
       rooms.audit.record(outcomeFacts(event));
     } else {
       const unrecorded = await recorded(rooms.audit.commit(outcomeFacts(event)), true);
       if (unrecorded !== null) {
         result = withOperationId(unrecorded, operationId);
         text = serialise(request.id, result);
-        event = eventOf();
+        event = eventOf(run, result, text);
       }
     }
     emit(event);
     if (isRefusal(result)) {
-      answerRefusal(res, withOperation(result, operationId), {
-        id: request.id,
-        challenge: challengeFor(result, slug),
-      });
+      answerRefusal(res, result, { id: request.id, challenge: challengeFor(result, slug) });
     } else {
       answerJson(res, 200, text);
     }
@@ -398,11 +401,6 @@ function heldPlace(leave: () => void): HeldPlace {
       work.finally(leave);
     },
   };
-}
-
-/** A refusal that names its operation, under which the operator finds the cause in the log. */
-function withOperation(refusal: Refusal, operationId: OperationId): Refusal {
-  return { ...refusal, data: { ...refusal.data, operationId } };
 }
 
 /** Null once an audit row is committed, or the refusal that answers instead. */

@@ -48,13 +48,17 @@ export function errorResult(text: string): ToolResult {
   return { content: [{ type: "text", text }], isError: true };
 }
 
+/** A whole result has a list of content blocks; an object of the tool's own may have a list named `content` too. */
 function isToolResult(value: ToolReturn): value is ToolResult {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Array.isArray((value as { content?: unknown }).content)
-  );
+  if (typeof value !== "object" || value === null || !("content" in value)) return false;
+  const { content } = value;
+  return Array.isArray(content) && content.every((block: unknown) => isContentBlock(block));
+}
+
+const BLOCK_TYPES: ReadonlySet<unknown> = new Set(["text", "image", "audio", "resource_link", "resource"]);
+
+function isContentBlock(block: unknown): boolean {
+  return typeof block === "object" && block !== null && "type" in block && BLOCK_TYPES.has(block.type);
 }
 
 /** The one content of a resource that was read. */

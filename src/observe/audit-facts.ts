@@ -24,8 +24,13 @@ export function intentFacts(event: BegunOperation): AuditFacts {
 /** The row that says how an operation ended. */
 export function outcomeFacts(event: OperationEvent): AuditFacts {
   return {
-    ...intentFacts(event),
+    tenantId: event.tenantId,
     kind: "outcome",
+    operationId: event.operationId,
+    at: event.at,
+    actor: event.actor,
+    action: event.method,
+    target: event.target,
     outcome: event.outcome,
     code: event.code,
     durationMs: event.durationMs,

@@ -23,7 +23,25 @@ export function createEventHub(consumers: readonly ((event: BulkheadEvent) => vo
     timer = null;
     const batch = held;
     held = [];
-    for (const event of batch) for (const consume of consumers) consume(event);
+    for (const event of batch) for (const consume of consumers) hand(event, consume);
+  };
+
+  /** A consumer that throws loses its own line of this one event, and nobody else's. */
+  const hand = (event: BulkheadEvent, consume: (event: BulkheadEvent) => void): void => {
+    try {
+      consume(event);
+    } catch (cause) {
+      // Once only: the report of a report that cannot be made would go on for ever.
+      if (event.type === "fault" && event.where === "events") return;
+      held.push({
+        type: "fault",
+        at: event.at,
+        level: "error",
+        where: "events",
+        message: "An event could not be put on record.",
+        cause,
+      });
+    }
   };
 
   return {

@@ -11,15 +11,15 @@ export function answerJson(
   headers: Readonly<Record<string, string>> = {},
 ): number {
   if (res.writableEnded || res.destroyed) return 0;
-  const body = Buffer.from(text);
+  const length = Buffer.byteLength(text);
   res.writeHead(status, {
     "content-type": "application/json",
-    "content-length": body.length,
+    "content-length": length,
     "cache-control": "no-store",
     ...headers,
   });
-  res.end(body);
-  return body.length;
+  res.end(text);
+  return length;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { errorRow } from "../core/error-table.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 
@@ -13,15 +14,16 @@ export interface ClientMessage {
   readonly params: JsonObject | undefined;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** Longest string id: it is sent back as it came. */
 const MAX_ID = 512;
 
 /** Reads one message from a body (JSON-RPC 2.0; MCP 2026-07-28, basic, "Messages"). */
 export function parseMessage(body: Uint8Array): ClientMessage | Refusal {
+  // toString() would put replacement characters where the bytes are no UTF-8, and go on.
+  if (!isUtf8(body)) return refuse("parse_error");
   let value: unknown;
   try {
-    value = JSON.parse(decoder.decode(body));
+    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
   } catch {
     return refuse("parse_error");
   }
