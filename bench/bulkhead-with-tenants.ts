@@ -2,12 +2,12 @@ import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "../src/cli/free-port.ts";
 import { type BenchDatabase, type BenchTenant, startBenchDatabase } from "./bench-database.ts";
 import { type BenchIssuer, startBenchIssuer } from "./bench-issuer.ts";
 import type { BenchRun } from "./bench-run.ts";
 import { type ChildProgram, startChild } from "./child-program.ts";
 import type { BulkheadOrder } from "./children/bulkhead-server.ts";
-import { freePort } from "./free-port.ts";
 import { initializeRequest, PERMISSION, sendOnce } from "./tool-call-request.ts";
 
 /** Where a tenant is called, and with what. */
@@ -41,7 +41,7 @@ export async function startBulkheadWithTenants(
     stderr: log,
     cleanup: bench.cleanup,
   }).finally(() => closeSync(log));
-  const order: BulkheadOrder = { do: "serve", databaseUrl: database.url, port: await freePort() };
+  const order: BulkheadOrder = { do: "serve", databaseUrl: database.url, port: await freePort(0) };
   await child.ask(order).catch(async (cause) => {
     throw new Error(
       `Bulkhead does not start. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-2_000)}`,

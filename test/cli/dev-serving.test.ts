@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { callTool, mcp } from "../support/mcp-request.ts";
@@ -10,11 +10,12 @@ import { createCommandBench, fixture, ROOT, type RunningCommand, waitFor } from 
 import { createEmptyDatabase, type EmptyDatabase } from "./empty-database.ts";
 
 const bench = createCommandBench();
+/** Of the whole file: development databases may be used again. */
 let database: EmptyDatabase;
-beforeEach(async () => {
+beforeAll(async () => {
   database = await createEmptyDatabase();
 });
-afterEach(async () => {
+afterAll(async () => {
   await bench.close();
   await database.drop();
 });
@@ -45,10 +46,26 @@ async function serve(module: string, env: Record<string, string> = {}): Promise<
 
 const PROCESS = fixture("tools-of-the-process.ts");
 
-test("at SIGTERM a call under way is answered, and then it ends", async () => {
-  const { dev, call } = await serve(PROCESS);
-  await expectAnswerAfter(call, () => dev.signal("SIGTERM"));
-  expect(await dev.ended).toEqual({ status: 0, signal: null });
+describe("a serving process", () => {
+  let serving: Serving;
+  beforeAll(async () => {
+    serving = await serve(PROCESS);
+  });
+
+  test("a promise that a tool forgets and that rejects ends nobody's calls, and is in the log", async () => {
+    const { dev, call } = serving;
+    const child = await call("pid");
+    expect(child).toMatch(/^\d+$/);
+    expect(await call("forget")).toBe("forgotten");
+    await waitFor(() => dev.stderr().includes("nobody waited for"), "it was on record");
+    expect(await call("pid")).toBe(child);
+  });
+
+  test("at SIGTERM a call under way is answered, and then it ends", async () => {
+    const { dev, call } = serving;
+    await expectAnswerAfter(call, () => dev.signal("SIGTERM"));
+    expect(await dev.ended).toEqual({ status: 0, signal: null });
+  });
 });
 
 test("a second Ctrl-C waits for no call, and all the same leaves nothing running", async () => {
@@ -75,14 +92,6 @@ async function expectAnswerAfter(call: Serving["call"], act: () => void): Promis
   act();
   expect(await slow).toBe("waited");
 }
-
-test("a promise that a tool forgets and that rejects ends nobody's calls, and is in the log", async () => {
-  const { dev, call } = await serve(PROCESS);
-  const child = await call("pid");
-  expect(await call("forget")).toBe("forgotten");
-  await waitFor(() => dev.stderr().includes("nobody waited for"), "it was on record");
-  expect(await call("pid")).toBe(child);
-});
 
 test("when the serving process is killed another takes its place, and the tokens stay good", async () => {
   const secret = "an-operator-token-of-the-environment-0123456789";

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import {
   chmod,
   chown,
@@ -17,7 +18,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openClusterPlace } from "../../src/data/embedded/cluster-place.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/data/embedded/embedded-postgres.ts";
 import { findPlatformPackage } from "../../src/data/embedded/platform-package.ts";
@@ -30,17 +31,39 @@ const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 const isLinux = process.platform === "linux";
 
+/** The tests of one cluster share it: most of a first start is initdb. Each finds it running, or starts it again. */
+interface Cluster {
+  readonly dataDir: string;
+  readonly durable: boolean;
+  current: EmbeddedPostgres | null;
+}
+
 let scratch: string;
+/** Of one test. */
 let dataDir: string;
-let running: EmbeddedPostgres[];
+/** Everything that was started, by all tests. */
+const running: EmbeddedPostgres[] = [];
+
+const shared = join(tmpdir(), `bulkhead-pg-test-${randomBytes(8).toString("hex")}`);
+const lasting: Cluster = { dataDir: join(shared, "lasting", "data"), durable: true, current: null };
+/** Below a folder that only its owner may enter. */
+const passing: Cluster = { dataDir: join(shared, "cellar", "data"), durable: false, current: null };
+
+beforeAll(async () => {
+  await mkdir(shared);
+  await mkdir(join(shared, "cellar"), { mode: 0o700 });
+  // Both at once.
+  await Promise.all([up(lasting), up(passing)]);
+});
 
 beforeEach(async () => {
   scratch = await mkdtemp(join(tmpdir(), "bulkhead-pg-test-"));
   dataDir = join(scratch, "data");
-  running = [];
 });
 
-afterEach(async () => {
+afterEach(() => rm(scratch, { recursive: true, force: true }));
+
+afterAll(async () => {
   // Several may have been of one cluster: none is removed while another runs in it.
   for (const postgres of running) {
     await postgres.stop();
@@ -48,12 +71,26 @@ afterEach(async () => {
   for (const postgres of running) {
     await postgres.stop({ remove: true });
   }
-  await rm(scratch, { recursive: true, force: true });
+  await rm(shared, { recursive: true, force: true });
 });
 
-async function start(more: { dataDir?: string; durable?: boolean } = {}): Promise<EmbeddedPostgres> {
-  const postgres = await startEmbeddedPostgres({ dataDir, durable: false, ...more });
+async function start(options: { dataDir: string; durable?: boolean }): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({ durable: false, ...options });
   running.push(postgres);
+  return postgres;
+}
+
+/** The cluster's running server, started now unless it runs. */
+async function up(cluster: Cluster): Promise<EmbeddedPostgres> {
+  cluster.current ??= await start(cluster);
+  return cluster.current;
+}
+
+/** Stops the cluster's server, and gives what it was. */
+async function down(cluster: Cluster): Promise<EmbeddedPostgres> {
+  const postgres = await up(cluster);
+  cluster.current = null;
+  await postgres.stop();
   return postgres;
 }
 
@@ -67,8 +104,10 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   }
 }
 
+/** Leaves this word and no other. */
 async function remember(url: string, word: string): Promise<void> {
-  await query(url, `create table if not exists words (word text)`);
+  await query(url, "drop table if exists words");
+  await query(url, "create table words (word text)");
   await query(url, `insert into words values ('${word}')`);
 }
 
@@ -95,21 +134,21 @@ async function record(of: string): Promise<{ place: string | null; password: str
 
 describe("the embedded PostgreSQL", () => {
   test("keeps its data from one start to the next, and nothing of it runs in between", async () => {
-    const first = await start({ durable: true });
+    const first = await up(lasting);
     await remember(first.adminUrl, "kept");
-    await first.stop();
+    await down(lasting);
     await first.stop();
     expect(await isAlive(first.pid)).toBe(false);
     await expect(query(first.adminUrl, "select 1")).rejects.toThrow(/ENOENT/);
 
-    const second = await start({ durable: true });
+    const second = await up(lasting);
     expect(await words(second.adminUrl)).toEqual(["kept"]);
     expect(second.adminUrl).toBe(first.adminUrl);
     expect(second.pid).not.toBe(first.pid);
   });
 
   test("listens on a private socket only, asks for the password, and has the settings of a development database", async () => {
-    const postgres = await start({ durable: true });
+    const postgres = await up(lasting);
     const settings = await query(
       postgres.adminUrl,
       `select name, setting from pg_settings where name = any('{listen_addresses,max_connections,fsync,synchronous_commit,
@@ -147,9 +186,9 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("leaves its password in one file that only its owner may read", async () => {
-    const postgres = await start();
-    const { password } = await record(dataDir);
-    expect((await stat(join(dataDir, "postgresql.json"))).mode & 0o777).toBe(0o600);
+    const postgres = await up(passing);
+    const { password } = await record(passing.dataDir);
+    expect((await stat(join(passing.dataDir, "postgresql.json"))).mode & 0o777).toBe(0o600);
     expect(decodeURIComponent(new URL(postgres.adminUrl).password)).toBe(password);
     expect((await readdir(placeOf(postgres))).filter((name) => /initdb|new/.test(name))).toEqual([]);
     expect((await stat(join(placeOf(postgres), "data"))).mode & 0o077).toBe(0);
@@ -158,7 +197,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("syncs nothing when it need not be durable", async () => {
-    const postgres = await start();
+    const postgres = await up(passing);
     expect(
       await query(
         postgres.adminUrl,
@@ -170,14 +209,14 @@ describe("the embedded PostgreSQL", () => {
   test.runIf(isLinux)(
     "runs in a process group of its own, so that Ctrl-C in a terminal is not for it",
     async () => {
-      const postgres = await start();
+      const postgres = await up(passing);
       const fields = (await readFile(`/proc/${postgres.pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ");
       expect(Number(fields[2])).toBe(postgres.pid);
     },
   );
 
   test.runIf(isLinux)("gets nothing of our environment", async () => {
-    const postgres = await start();
+    const postgres = await up(passing);
     const environment = await readFile(`/proc/${postgres.pid}/environ`, "utf8");
     const names = environment.split("\0").map((entry) => entry.split("=")[0]);
     expect(names.filter((name) => name !== "" && name !== "LD_LIBRARY_PATH").sort()).toEqual([
@@ -188,7 +227,7 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("says when it ends by itself, and not when it is stopped", async () => {
-    const postgres = await start();
+    const postgres = await up(passing);
     const exits: string[] = [];
     const ended = new Promise<void>((resolve) => {
       postgres.onExit((detail) => {
@@ -198,29 +237,30 @@ describe("the embedded PostgreSQL", () => {
     });
     process.kill(postgres.pid, "SIGKILL");
     await ended;
-    await postgres.stop();
-    const again = await start();
+    await down(passing);
+    const again = await up(passing);
     again.onExit((detail) => exits.push(detail));
-    await again.stop();
+    await down(passing);
     expect(exits).toEqual(["signal SIGKILL"]);
   });
 
   test("takes the data of a run that was killed, and stops the server that it left", async () => {
-    const child = await startChild("start", dataDir);
+    await down(passing);
+    const child = await startChild("start", passing.dataDir);
     expect(child.said).toMatchObject({ ok: true });
     await remember(child.said.url ?? "", "survived");
     await child.kill();
     const leftOver = child.said.pid;
     expect(await isAlive(leftOver)).toBe(true);
 
-    const postgres = await start();
+    const postgres = await up(passing);
     expect(await words(postgres.adminUrl)).toEqual(["survived"]);
     expect(postgres.pid).not.toBe(leftOver);
     expect(await isAlive(leftOver)).toBe(false);
   });
 
   test("recovers when its postmaster was killed while a backend went on", async () => {
-    const first = await start({ durable: true });
+    const first = await up(lasting);
     await remember(first.adminUrl, "committed");
     const busy = new pg.Client({ connectionString: first.adminUrl });
     busy.on("error", () => {});
@@ -229,14 +269,15 @@ describe("the embedded PostgreSQL", () => {
       .query("select count(*) from generate_series(1, 1e12)")
       .catch((error: unknown) => error);
     process.kill(first.pid, "SIGKILL");
+    lasting.current = null;
 
-    const second = await start();
+    const second = await up(lasting);
     expect(await words(second.adminUrl)).toEqual(["committed"]);
     expect(await endless).toBeInstanceOf(Error);
   });
 
   test("is not misled by a pid file whose pid belongs to another program", async () => {
-    const first = await start();
+    const first = await up(passing);
     await remember(first.adminUrl, "kept");
     const files = [
       join(placeOf(first), "data", "postmaster.pid"),
@@ -244,7 +285,7 @@ describe("the embedded PostgreSQL", () => {
     ];
     const left = await Promise.all(files.map((file) => readFile(file, "utf8")));
     const { uid, gid } = await stat(files[0] ?? "");
-    await first.stop();
+    await down(passing);
     // Of the same user as the server: PostgreSQL itself would take it for one.
     const bystander = spawn("sleep", ["60"], { stdio: "ignore", ...(isRoot ? { uid, gid } : {}) });
     try {
@@ -252,7 +293,7 @@ describe("the embedded PostgreSQL", () => {
         await writeFile(file, (left[index] ?? "").replace(/^[0-9]+/, String(bystander.pid)), { mode: 0o600 });
         await chown(file, uid, gid);
       }
-      const second = await start();
+      const second = await up(passing);
       expect(await words(second.adminUrl)).toEqual(["kept"]);
       expect(bystander.exitCode).toBeNull();
       expect(bystander.signalCode).toBeNull();
@@ -262,51 +303,23 @@ describe("the embedded PostgreSQL", () => {
   });
 
   test("leaves a server alone that answers but cannot be seen, as one in another container", async () => {
-    const first = await start();
+    const first = await up(passing);
     const run = join(placeOf(first), "run");
     const cluster = join(placeOf(first), "data");
     const pidFile = await readFile(join(cluster, "postmaster.pid"), "utf8");
-    await first.stop();
+    await down(passing);
     await writeFile(join(cluster, "postmaster.pid"), pidFile.replace(/^[0-9]+/, "4194304"));
     const elsewhere = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => elsewhere.listen(join(run, ".s.PGSQL.5432"), resolve));
     try {
-      await expect(start()).rejects.toMatchObject({ code: "data_dir_in_use" });
+      await expect(up(passing)).rejects.toMatchObject({ code: "data_dir_in_use" });
     } finally {
       await new Promise((resolve) => elsewhere.close(resolve));
     }
   });
 
-  test("shows the end of its log when it does not start", async () => {
-    const first = await start();
-    await first.stop();
-    await rm(join(placeOf(first), "data", "global"), { recursive: true });
-    await expect(start()).rejects.toMatchObject({
-      code: "embedded_failed",
-      detail: expect.stringContaining("pg_control"),
-    });
-  });
-
-  test("refuses the data of another major version", async () => {
-    const first = await start();
-    await first.stop();
-    await writeFile(join(placeOf(first), "data", "PG_VERSION"), "12\n");
-    await expect(start()).rejects.toMatchObject({
-      code: "embedded_failed",
-      detail: expect.stringContaining("made by PostgreSQL 12"),
-    });
-  });
-
-  test("removes all that it made, wherever it lies, when told to", async () => {
-    const postgres = await start();
-    const place = placeOf(postgres);
-    await postgres.stop({ remove: true });
-    await expect(stat(place)).rejects.toMatchObject({ code: "ENOENT" });
-    expect(await readdir(dataDir)).toEqual([]);
-  });
-
-  test("starts in two data directories at once", async () => {
-    const [one, other] = await Promise.all([start(), start({ dataDir: join(scratch, "other") })]);
+  test("runs two at once, of two data directories", async () => {
+    const [one, other] = await Promise.all([up(lasting), up(passing)]);
     await remember(one.adminUrl, "one");
     await remember(other.adminUrl, "other");
     expect(await words(one.adminUrl)).toEqual(["one"]);
@@ -343,62 +356,63 @@ describe("the embedded PostgreSQL", () => {
 
 describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as root", () => {
   test("runs as a user of its own, from below a folder that only root may enter", async () => {
-    const cellar = join(scratch, "cellar");
-    await mkdir(cellar, { mode: 0o700 });
-    const postgres = await start({ dataDir: join(cellar, "data") });
+    const postgres = await up(passing);
     const { uid } = await stat(`/proc/${postgres.pid}`);
     expect(uid).toBeGreaterThanOrEqual(60_706);
     expect(uid).toBeLessThanOrEqual(61_183);
-    expect((await record(join(cellar, "data"))).place).toMatch(/^\/var\/lib\/bulkhead\/[0-9a-f]{16}$/);
+    expect((await record(passing.dataDir)).place).toMatch(/^\/var\/lib\/bulkhead\/[0-9a-f]{16}$/);
     await remember(postgres.adminUrl, "works");
   });
 
-  test("starts with an empty database when the data were cleaned away", async () => {
-    const first = await start();
-    await remember(first.adminUrl, "lost");
-    await first.stop();
-    await rm(placeOf(first), { recursive: true });
-    const second = await start();
-    expect(second.adminUrl).toBe(first.adminUrl);
-    expect(await query(second.adminUrl, "select to_regclass('words') as found")).toEqual([{ found: null }]);
-  });
-
   test("keeps the data of a data directory that was moved, and gives a copied one a cluster of its own", async () => {
-    const original = await start();
+    const original = await up(lasting);
     await remember(original.adminUrl, "mine");
     const copy = join(scratch, "copy");
-    await cp(dataDir, copy, { recursive: true });
+    await cp(lasting.dataDir, copy, { recursive: true });
     const copied = await start({ dataDir: copy });
     expect(placeOf(copied)).not.toBe(placeOf(original));
     expect(await isAlive(original.pid)).toBe(true);
-    await original.stop();
+    await down(lasting);
 
     const moved = join(scratch, "moved");
-    await rename(dataDir, moved);
-    const after = await start({ dataDir: moved });
-    expect(await words(after.adminUrl)).toEqual(["mine"]);
+    await rename(lasting.dataDir, moved);
+    try {
+      const after = await start({ dataDir: moved });
+      expect(await words(after.adminUrl)).toEqual(["mine"]);
 
-    // The path is free for another, which is not taken for the one that was moved.
-    const successor = await start();
-    expect(placeOf(successor)).not.toBe(placeOf(after));
-    expect(await words(after.adminUrl)).toEqual(["mine"]);
+      // The path is free for another, which is not taken for the one that was moved.
+      const successor = await openClusterPlace(lasting.dataDir, 0);
+      try {
+        expect(successor.directory).not.toBe(placeOf(after));
+        expect(await words(after.adminUrl)).toEqual(["mine"]);
+      } finally {
+        await successor.remove();
+      }
+      await after.stop();
+      await copied.stop({ remove: true });
+    } finally {
+      await rm(lasting.dataDir, { recursive: true, force: true });
+      await rename(moved, lasting.dataDir);
+    }
   });
 
   test("stops the server of a data directory that was removed when its path is used again, and removes it a week later", async () => {
-    const child = await startChild("start", dataDir);
-    await child.kill();
-    const { place } = await record(dataDir);
-    await rm(dataDir, { recursive: true });
-    await start();
-    expect(await isAlive(child.said.pid)).toBe(false);
+    const removed = await up(passing);
+    passing.current = null;
+    const place = placeOf(removed);
+    await rm(passing.dataDir, { recursive: true });
+    const next = await openClusterPlace(passing.dataDir, 0);
+    expect(next.directory).not.toBe(place);
+    expect(await isAlive(removed.pid)).toBe(false);
     // Not before: the directory may have been moved.
-    expect((await stat(join(place ?? "", "data"))).isDirectory()).toBe(true);
+    expect((await stat(join(place, "data"))).isDirectory()).toBe(true);
 
-    await running[0]?.stop({ remove: true });
+    await next.remove();
     const eightDaysAgo = Date.now() / 1000 - 8 * 86_400;
-    await utimes(join(place ?? "", "server.log"), eightDaysAgo, eightDaysAgo);
-    await start();
-    await expect(stat(place ?? "")).rejects.toMatchObject({ code: "ENOENT" });
+    await utimes(join(place, "server.log"), eightDaysAgo, eightDaysAgo);
+    const last = await openClusterPlace(passing.dataDir, 0);
+    await expect(stat(place)).rejects.toMatchObject({ code: "ENOENT" });
+    await last.remove();
   });
 
   test("lies in the data directory where nothing can be written outside and all can reach it", async () => {
@@ -416,21 +430,16 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as root", () => {
     });
   });
 
-  test("leaves alone what an ordinary user made, and the other way round", async () => {
+  test("leaves alone what root made, as an ordinary user", async () => {
     await chown(scratch, NOBODY, NOBODY);
-    const child = await startChild("start", dataDir, NOBODY);
-    expect(child.said).toMatchObject({ ok: true });
-    await child.end();
-    await expect(start()).rejects.toMatchObject({
-      code: "data_dir_unwritable",
-      detail: expect.stringContaining("65534"),
-    });
-
-    const roots = await start({ dataDir: join(scratch, "roots") });
-    await roots.stop();
-    const other = await startChild("start", join(scratch, "roots"), NOBODY);
-    await other.end();
-    expect(other.said).toMatchObject({ ok: false, code: "data_dir_unwritable" });
+    const roots = await openClusterPlace(join(scratch, "roots"), 0);
+    try {
+      const other = await startChild("start", join(scratch, "roots"), NOBODY);
+      await other.end();
+      expect(other.said).toMatchObject({ ok: false, code: "data_dir_unwritable" });
+    } finally {
+      await roots.remove();
+    }
   });
 });
 
@@ -444,6 +453,12 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as an ordinary user",
     expect((await stat(`/proc/${child.said.pid}`)).uid).toBe(uid);
     expect(await record(dataDir)).toMatchObject({ place: null });
     expect((await readdir(dataDir)).sort()).toEqual(["postgresql", "postgresql.json"]);
+    // Root leaves it alone.
+    await expect(start({ dataDir })).rejects.toMatchObject({
+      code: "data_dir_unwritable",
+      detail: expect.stringContaining(String(uid)),
+    });
+    expect(await words(child.said.url ?? "")).toEqual(["works"]);
     await child.end();
     expect(await isAlive(child.said.pid)).toBe(false);
     expect(await readdir(dataDir)).toEqual([]);
@@ -478,5 +493,50 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as an ordinary user",
     for (const folder of [before, after]) {
       await expect(stat(folder ?? "")).rejects.toMatchObject({ code: "ENOENT" });
     }
+  });
+});
+
+describe("a cluster that was broken, and its end", () => {
+  test("the data of another major version are refused", async () => {
+    const file = join(placeOf(await down(lasting)), "data", "PG_VERSION");
+    const version = await readFile(file, "utf8");
+    await writeFile(file, "12\n");
+    await expect(up(lasting)).rejects.toMatchObject({
+      code: "embedded_failed",
+      detail: expect.stringContaining("made by PostgreSQL 12"),
+    });
+    await writeFile(file, version);
+  });
+
+  test("it shows the end of its log when it does not start", async () => {
+    const place = placeOf(await down(lasting));
+    await rename(join(place, "data", "global"), join(place, "data", "away"));
+    await expect(up(lasting)).rejects.toMatchObject({
+      code: "embedded_failed",
+      detail: expect.stringContaining("pg_control"),
+    });
+    await rename(join(place, "data", "away"), join(place, "data", "global"));
+  });
+
+  test.runIf(isRoot && isLinux)(
+    "it starts with an empty database when the data were cleaned away",
+    async () => {
+      const first = await up(lasting);
+      await remember(first.adminUrl, "lost");
+      await down(lasting);
+      await rm(placeOf(first), { recursive: true });
+      const second = await up(lasting);
+      expect(second.adminUrl).toBe(first.adminUrl);
+      expect(await query(second.adminUrl, "select to_regclass('words') as found")).toEqual([{ found: null }]);
+    },
+  );
+
+  test("it removes all that it made, wherever it lies, when told to", async () => {
+    const postgres = await up(lasting);
+    const place = placeOf(postgres);
+    await postgres.stop({ remove: true });
+    lasting.current = null;
+    await expect(stat(place)).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await readdir(lasting.dataDir)).toEqual([]);
   });
 });

@@ -20,11 +20,11 @@ export interface Verdict {
 }
 
 /**
- * Runs `npm run check` with this repository's own configuration over a tree that holds `files` and nothing
- * else. A path given there replaces the configuration file of that name.
+ * Runs the named checks of `npm run check` with this repository's own configuration over a tree that holds `files` and
+ * nothing else. A path given there replaces the configuration file of that name.
  */
 export async function checkTree(request: {
-  readonly only: string;
+  readonly only: readonly string[];
   readonly files: Readonly<Record<string, string>>;
   readonly git?: boolean;
 }): Promise<Verdict> {
@@ -43,8 +43,8 @@ export async function checkTree(request: {
   }
 }
 
-function check(tree: string, only: string): Promise<Verdict> {
-  const args = [join(ROOT, "scripts/check.mjs"), "--root", tree, "--only", only];
+function check(tree: string, only: readonly string[]): Promise<Verdict> {
+  const args = [join(ROOT, "scripts/check.mjs"), "--root", tree, ...only.flatMap((name) => ["--only", name])];
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { env: withoutGit(), maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       const status = error === null ? 0 : error.code;

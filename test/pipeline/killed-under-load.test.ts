@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../../src/cli/free-port.ts";
 import type { DevelopmentTenantAccess } from "../../src/development-access.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { callTool } from "../support/mcp-request.ts";
-import { freePort } from "../support/running-server.ts";
 
 let database: TestDatabase;
 let child: ChildProcess | undefined;
@@ -31,7 +31,7 @@ async function serve(port: number): Promise<{ process: ChildProcess; tenants: De
 }
 
 test("killed under load and started again: every acknowledged ticket is there, and every ticket has its audit rows", async () => {
-  const port = await freePort();
+  const port = await freePort(0);
   const first = await serve(port);
   const writers = first.tenants.map((tenant) => ({ ...tenant, acknowledged: new Set<string>() }));
   let killed = false;

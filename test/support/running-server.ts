@@ -1,7 +1,7 @@
-import { createServer } from "node:net";
 import helpdesk from "../../examples/helpdesk/server.ts";
 import type { BulkheadOptions } from "../../src/bulkhead-options.ts";
 import type { ServerDefinition } from "../../src/catalog/define.ts";
+import { freePort } from "../../src/cli/free-port.ts";
 import type { DevelopmentTenantAccess } from "../../src/development-access.ts";
 import { type Bulkhead, createBulkhead } from "../../src/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
@@ -49,7 +49,7 @@ export async function startTestServer(
   const database =
     options.database ?? (await createTestDatabase(options.server === undefined ? "helpdesk" : "plain"));
   const ports: number[] = [];
-  for (let i = 0; i < (options.instances ?? 1); i++) ports.push(await freePort());
+  for (let i = 0; i < (options.instances ?? 1); i++) ports.push(await freePort(0));
   const url = `http://127.0.0.1:${ports[0]}`;
   const started: TestInstance[] = [];
   for (const port of ports) {
@@ -107,15 +107,4 @@ export async function startTestServer(
       await database.drop();
     },
   };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
