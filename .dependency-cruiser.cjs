@@ -25,6 +25,7 @@ const ASSEMBLY = [
 
 /** Packages that one room alone may import, so that replacing one of them is the business of that room. */
 const OWNED_PACKAGES = [
+  { room: "data", packages: ["pg", "pg-[^/]+"] },
   { room: "identity", packages: ["jose", "oidc-provider"] },
   { room: "admin", packages: ["hono", "@hono/[^/]+"] },
   { room: "cli", packages: ["commander"] },

@@ -125,7 +125,6 @@ CREATE TABLE bulkhead.development_keys (
 CREATE TABLE bulkhead.instances (
   id text COLLATE "C" PRIMARY KEY,
   mode text NOT NULL,
-  address text,
   version text NOT NULL,
   started_at timestamptz NOT NULL DEFAULT now(),
   seen_at timestamptz NOT NULL DEFAULT now(),
@@ -467,6 +466,7 @@ BEGIN ATOMIC
       OR name LIKE 'lo\_%'
       OR name LIKE 'pg\_advisory\_%' OR name LIKE 'pg\_try\_advisory\_%'
       OR name LIKE 'pg\_stat\_get\_%' OR name LIKE 'pg\_current\_wal\_%'
+      OR name LIKE 'txid\_%' OR name LIKE 'pg\_current\_xact\_id%' OR name LIKE 'pg\_current\_snapshot%'
       OR name IN ('pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size', 'pg_database_size');
 END;
 GRANT EXECUTE ON FUNCTION bulkhead.is_withheld_function(name) TO bulkhead_system;

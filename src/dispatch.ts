@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { createAdminApi } from "./admin/admin-api.ts";
-import { refuse } from "./core/refusal.ts";
+import type { Clock } from "./core/clock.ts";
+import { errorRow } from "./core/error-table.ts";
+import type { EventSink } from "./core/event.ts";
+import { type Refusal, refuse } from "./core/refusal.ts";
 import type { Development } from "./development-access.ts";
 import type { createOperatorGate } from "./identity/operator-gate.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -20,7 +23,14 @@ export function createDispatch(to: {
   readonly ready: () => boolean;
   /** True where /metrics needs no token: on loopback in development. */
   readonly open: boolean;
+  readonly clock: Clock;
+  readonly emit: EventSink;
 }): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+  const refuseRequest = (res: ServerResponse, refusal: Refusal): void => {
+    to.emit({ type: "refusal", at: to.clock.now(), tenantId: null, stage: "http", code: refusal.code });
+    answerRefusal(res, refusal, { close: true });
+  };
+
   return async (req, res) => {
     const target = req.url ?? "/";
     const where = route(target);
@@ -36,7 +46,7 @@ export function createDispatch(to: {
     }
     const refused = to.guard.check(req);
     if (refused !== null) {
-      answerRefusal(res, refused, { close: true });
+      refuseRequest(res, refused);
       return;
     }
     switch (where.kind) {
@@ -46,7 +56,8 @@ export function createDispatch(to: {
         return to.pipeline.serveMetadata(req, res, where.slug);
       case "metrics": {
         if (!to.open && !to.gate.admits(req.headers.authorization)) {
-          answerJson(res, 401, JSON.stringify({ code: "operator_token_required" }), {
+          const { text, remedy } = errorRow("operator_token_required");
+          answerJson(res, 401, JSON.stringify({ code: "operator_token_required", text, remedy }), {
             "www-authenticate": "Bearer",
           });
           return;
@@ -57,11 +68,11 @@ export function createDispatch(to: {
       }
       case "admin":
         if (to.adminApi !== null) return to.adminApi.handle(req, res);
-        answerRefusal(res, refuse("route_unknown"), { close: true });
+        refuseRequest(res, refuse("route_unknown"));
         return;
       case "unknown":
         if (to.development?.authorizationServer.handle(req, res) === true) return;
-        answerRefusal(res, refuse("route_unknown"), { close: true });
+        refuseRequest(res, refuse("route_unknown"));
         return;
     }
   };

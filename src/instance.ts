@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createAdminApi } from "./admin/admin-api.ts";
 import type { BulkheadOptions } from "./bulkhead-options.ts";
 import type { Catalog } from "./catalog/catalog.ts";
-import { createTenantViews } from "./catalog/tenant-view.ts";
+import { createTenantViews, type Permits } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import { errorRow } from "./core/error-table.ts";
 import type { BulkheadEvent } from "./core/event.ts";
@@ -51,7 +51,7 @@ import { VERSION } from "./version.ts";
 /** Body limit of a tenant without one, in bytes. */
 const MAX_BODY_BYTES = 4 * 1_048_576;
 const BODY_TIMEOUT_MS = 15_000;
-/** DESIGN, "Configuration changes": one global version is polled this often … */
+/** The global version of the configuration is polled this often … */
 const POLL_MS = 500;
 /** … and an instance that cannot read it for this long answers 503. */
 const MAX_STALE_MS = 5_000;
@@ -154,9 +154,10 @@ export async function startInstance(
     );
     await directory.refresh();
 
+    const permits: Permits = (granted, required) => decideAccess(granted, required).allowed;
     const views = createTenantViews({
       catalog,
-      permits: (granted, required) => decideAccess(granted, required).allowed,
+      permits,
       onCut: (snapshot, what, defined, limit) =>
         emit({
           type: "fault",
@@ -200,6 +201,7 @@ export async function startInstance(
       concurrency: createConcurrencyLimiter(),
       catalog,
       views,
+      permits,
       audit,
       runner,
       maxBodyBytes: MAX_BODY_BYTES,
@@ -264,6 +266,8 @@ export async function startInstance(
     let idle: (() => void) | null = null;
     const guard = createHostGuard({ publicUrl, hosts: options.hosts ?? [], origins: options.origins ?? [] });
     const dispatch = createDispatch({
+      clock,
+      emit,
       pipeline,
       guard,
       adminApi,
@@ -287,19 +291,22 @@ export async function startInstance(
           if (underWay === 0) idle?.();
         });
         dispatch(req, res).catch((cause: unknown) => {
+          const operationId = ids.operation();
           emit({
             type: "fault",
             at: clock.now(),
             level: "error",
             where: "request",
-            message: "A request failed outside its operation.",
+            message: `The request ${operationId} failed outside its operation.`,
             cause,
           });
           const unavailable = cause instanceof Fault && errorRow(cause.code).http === 503;
           if (!res.headersSent)
             answerRefusal(
               res,
-              unavailable ? refuse(cause.code, { retryAfterMs: 1_000 }) : refuse("internal"),
+              unavailable
+                ? refuse(cause.code, { retryAfterMs: 1_000 })
+                : refuse("internal", { data: { operationId } }),
               { close: true },
             );
           else res.destroy();

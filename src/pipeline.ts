@@ -4,18 +4,17 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Catalog } from "./catalog/catalog.ts";
-import type { TenantViews } from "./catalog/tenant-view.ts";
+import type { Permits, TenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink, OperationEvent, RefusalEvent } from "./core/event.ts";
 import type { IdSource, OperationId, Slug } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
 import { readBearer } from "./identity/credentials.ts";
-import { decideAccess } from "./identity/permissions.ts";
 import { challenge, metadataUrlFor, resourceMetadata } from "./identity/resource-metadata.ts";
 import type { TokenVerifier, VerifyOptions } from "./identity/token-verifier.ts";
 import type { VerifiedToken } from "./identity/verified-token.ts";
 import type { AddressLimiter } from "./limits/address-limiter.ts";
-import type { ConcurrencyLimiter } from "./limits/concurrency.ts";
+import type { ConcurrencyLimiter, HeldPlace } from "./limits/concurrency.ts";
 import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
 import { intentFacts, outcomeFacts } from "./observe/audit-facts.ts";
 import type { AuditTrail } from "./observe/audit-trail.ts";
@@ -45,6 +44,7 @@ export interface PipelineRooms {
   readonly concurrency: ConcurrencyLimiter;
   readonly catalog: Catalog;
   readonly views: TenantViews;
+  readonly permits: Permits;
   readonly audit: AuditTrail;
   readonly runner: OperationRunner;
   /** Largest body of any tenant whose limit says nothing, in bytes. */
@@ -70,8 +70,6 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   const { clock, emit, directory } = rooms;
   const { name, version, title } = rooms.catalog.server;
   const serverInfo = JSON.stringify(title === undefined ? { name, version } : { name, title, version });
-  const permits = (granted: ReadonlySet<string>, required: string | undefined): boolean =>
-    decideAccess(granted, required).allowed;
 
   /** Ends a request before it became an operation. */
   const refuseRequest = (
@@ -83,6 +81,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       readonly caller?: Caller;
       readonly id?: RequestId | null;
       readonly bodyRead?: boolean;
+      readonly allow?: string;
     },
   ): void => {
     emit({
@@ -97,6 +96,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       id: at.id ?? null,
       challenge: challengeFor(refusal, at.slug),
       close: at.bodyRead !== true,
+      ...(at.allow === undefined ? {} : { allow: at.allow }),
     });
   };
 
@@ -138,8 +138,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     // ---- identity and tenancy: a token, and the one tenant that it may act for -----------------------------------
     const caller = await identify(req, slug, flooding);
     if (isRefusal(caller)) {
-      if (caller.code === "token_invalid" || caller.code === "credentials_malformed")
-        rooms.addresses.failed(address);
+      if (COUNTED_FAILURES.has(caller.code)) rooms.addresses.failed(address);
       return refuseRequest(res, caller, { stage: caller === flooding ? "admit" : "identity", slug });
     }
     const { snapshot } = caller;
@@ -155,9 +154,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     if (early !== null) return refuseRequest(res, early, { stage: "admit", slug, caller });
 
     // ---- admit A, by operations in flight: what is being read takes a place as well ------------------------------
-    const full = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
-    if (full !== null) return refuseRequest(res, full, { stage: "admit", slug, caller });
-    const place = heldPlace(() => rooms.concurrency.leave(snapshot.id));
+    const place = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
+    if (isRefusal(place)) return refuseRequest(res, place, { stage: "admit", slug, caller });
     try {
       await serveMessage(req, res, { slug, caller, place });
     } finally {
@@ -220,7 +218,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   ): Promise<Caller | Refusal> => {
     const { verifier } = rooms;
     const resource = rooms.resourceOf(slug);
-    const named = slug === null ? null : await directory.bySlug(slug);
+    const looked = slug === null ? null : directory.bySlug(slug);
+    // Slugs that nobody has cost a look into the database each.
+    if (looked instanceof Promise && flooding !== null) return flooding;
+    const named = looked instanceof Promise ? await looked : looked;
     if (slug !== null && named === null) return refuse("route_unknown");
     const credentials = readBearer(req.rawHeaders, req.url ?? "");
     const scopes = named === null ? rooms.catalog.permissions : scopesOf(named);
@@ -263,13 +264,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const started = clock.monotonic();
     const operationId = rooms.ids.operation();
     const refuseOperation = (refusal: Refusal): void =>
-      refuseRequest(res, refusal, { stage: "protocol", slug, caller, id: request.id, bodyRead: true });
+      refuseRequest(res, refusal, { stage: "catalog", slug, caller, id: request.id, bodyRead: true });
 
     const operation = await resolveOperation(request, {
       catalog: rooms.catalog,
       view: rooms.views.of(snapshot),
       granted: principal.permissions,
-      permits,
+      permits: rooms.permits,
       headers: req.headers,
     });
     if (isRefusal(operation)) return refuseOperation(operation);
@@ -344,10 +345,16 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     slug: Slug | null,
   ): Promise<void> => {
     if (req.method !== "GET" && req.method !== "HEAD") {
-      answerJson(res, 405, "{}", { allow: "GET, HEAD" });
-      return;
+      return refuseRequest(res, refuse("method_not_allowed"), { stage: "http", slug, allow: "GET, HEAD" });
     }
-    const snapshot = slug === null ? null : await directory.bySlug(slug);
+    const address = req.socket.remoteAddress ?? "";
+    const flooding = rooms.addresses.check(address);
+    const looked = slug === null ? null : directory.bySlug(slug);
+    if (looked instanceof Promise && flooding !== null) {
+      return refuseRequest(res, flooding, { stage: "admit", slug });
+    }
+    const snapshot = looked instanceof Promise ? await looked : looked;
+    if (slug !== null && snapshot === null) rooms.addresses.failed(address);
     const issuers = slug === null ? await directory.brokers() : (snapshot?.issuers ?? []);
     const document = resourceMetadata({
       resource: rooms.resourceOf(slug),
@@ -364,6 +371,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   return { serveMcp, serveMetadata };
 }
 
+/** What counts against an address. Not a missing token: with that every client begins. */
+const COUNTED_FAILURES: ReadonlySet<string> = new Set([
+  "token_invalid",
+  "credentials_malformed",
+  "route_unknown",
+]);
+
 function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal {
   return Object.freeze({
     tenantId: snapshot.id,
@@ -379,28 +393,6 @@ function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal 
 /** A refusal of an operation says which one, so that the operator finds its cause in the log. */
 function withOperationId(result: Performed | Refusal, operationId: OperationId): Performed | Refusal {
   return isRefusal(result) ? { ...result, data: { ...result.data, operationId } } : result;
-}
-
-/** A place among a tenant's operations in flight, left exactly once. */
-interface HeldPlace {
-  leave(): void;
-  /** Leaves it when the work has ended, not when the answer has: a handler that ignores its signal still counts. */
-  keepUntil(work: Promise<unknown>): void;
-}
-
-function heldPlace(leave: () => void): HeldPlace {
-  let held = true;
-  return {
-    leave() {
-      if (held) leave();
-      held = false;
-    },
-    keepUntil(work) {
-      if (!held) return;
-      held = false;
-      work.finally(leave);
-    },
-  };
 }
 
 /** Null once an audit row is committed, or the refusal that answers instead. */

@@ -37,7 +37,7 @@ export function devBanner(
   if (first !== undefined) {
     parts.push(
       "",
-      `To use ${first.slug} in an MCP client, paste into its configuration:`,
+      `To use ${first.slug} in an MCP client that speaks 2026-07-28, paste into its configuration:`,
       "",
       JSON.stringify(clientConfiguration(first), null, 2).replace(/^/gm, "  "),
       "",

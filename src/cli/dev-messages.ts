@@ -34,3 +34,36 @@ export interface ReadyLine {
 export type ChildReport =
   | { readonly type: "ready"; readonly line: ReadyLine }
   | { readonly type: "failed"; readonly error: ReportedError };
+
+/** A child's report; null for anything else, since a server module may use the channel for words of its own. */
+export function parseChildReport(message: unknown): ChildReport | null {
+  if (typeof message !== "object" || message === null || !("type" in message)) return null;
+  if (message.type === "ready" && "line" in message && isReadyLine(message.line)) {
+    return { type: "ready", line: message.line };
+  }
+  if (message.type === "failed" && "error" in message && isReportedError(message.error)) {
+    return { type: "failed", error: message.error };
+  }
+  return null;
+}
+
+function isReadyLine(value: unknown): value is ReadyLine {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "event" in value &&
+    value.event === "ready" &&
+    "tenants" in value &&
+    Array.isArray(value.tenants)
+  );
+}
+
+function isReportedError(value: unknown): value is ReportedError {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ["code", "message", "remedy"].every(
+      (name) => typeof (value as Record<string, unknown>)[name] === "string",
+    )
+  );
+}

@@ -1,7 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../core/fault.ts";
-import type { ChildReport, ReadyLine, ServeOrder, StopOrder } from "./dev-messages.ts";
+import {
+  type ChildReport,
+  parseChildReport,
+  type ReadyLine,
+  type ServeOrder,
+  type StopOrder,
+} from "./dev-messages.ts";
 import type { Environment } from "./environment.ts";
 import { type ReportedError, toReport } from "./report-error.ts";
 import { watchModule } from "./watch-module.ts";
@@ -113,7 +119,10 @@ function startChild(options: SupervisorOptions, hear: (report: ChildReport) => v
     env: { ...options.env, DATABASE_URL: undefined, BULKHEAD_OPERATOR_TOKEN: undefined },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  child.on("message", (message) => hear(message as ChildReport));
+  child.on("message", (message) => {
+    const report = parseChildReport(message);
+    if (report !== null) hear(report);
+  });
   const send = (order: ServeOrder | StopOrder): void => {
     // It may be gone already, which `ended` tells.
     if (child.connected) child.send(order, () => {});

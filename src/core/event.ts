@@ -57,7 +57,7 @@ export interface RefusalEvent {
   readonly at: number;
   /** Null where no tenant could be known. */
   readonly tenantId: TenantId | null;
-  readonly stage: "http" | "admit" | "identity" | "tenancy" | "placement" | "protocol";
+  readonly stage: "http" | "admit" | "identity" | "tenancy" | "placement" | "protocol" | "catalog";
   readonly code: ErrorCode;
   readonly cause?: unknown;
 }
@@ -68,8 +68,8 @@ export interface RefusalSummaryEvent {
   readonly at: number;
   readonly since: number;
   readonly tenantId: TenantId | null;
-  readonly stage: RefusalEvent["stage"];
-  /** `several` where different ones were too many to be told apart. */
+  /** `several`, as the code, where different ones were too many to be told apart. */
+  readonly stage: RefusalEvent["stage"] | "several";
   readonly code: ErrorCode | "several";
   readonly count: number;
 }

@@ -11,6 +11,8 @@ export interface RefusalSummary {
 /** Different sums held between two reports; more than that are summed up as one. */
 const MAX_SUMS = 2_000;
 
+const SEVERAL = { tenantId: null, stage: "several", code: "several" } as const;
+
 interface Sum {
   readonly first: RefusalEvent;
   last: number;
@@ -39,24 +41,17 @@ export function createRefusalSummary(options: {
       const batch = sums;
       sums = new Map();
       for (const [key, { first, last, count }] of batch) {
-        const code = key === "rest" ? "several" : first.code;
-        options.emit({
-          type: "refusal_summary",
-          at: last,
-          since: first.at,
-          tenantId: first.tenantId,
-          stage: first.stage,
-          code,
-          count,
-        });
-        if (first.tenantId === null || key === "rest") continue;
+        // The rest are of different tenants, stages and codes: it may carry the name of none of them.
+        const { tenantId, stage, code } = key === "rest" ? SEVERAL : first;
+        options.emit({ type: "refusal_summary", at: last, since: first.at, tenantId, stage, code, count });
+        if (tenantId === null) continue;
         options.record({
-          tenantId: first.tenantId,
+          tenantId,
           kind: "refusals",
           operationId: null,
           at: last,
           actor: null,
-          action: first.stage,
+          action: stage,
           target: null,
           outcome: "refused",
           code,

@@ -33,13 +33,15 @@ export function answerRefusal(
     readonly id?: RequestId | null;
     readonly challenge?: string | undefined;
     readonly close?: boolean;
+    /** Methods that the address answers, with `method_not_allowed`. Default POST. */
+    readonly allow?: string;
   } = {},
 ): number {
   const headers: Record<string, string> = {};
   if (refusal.retryAfterMs !== undefined)
     headers["retry-after"] = String(Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)));
   if (options.challenge !== undefined) headers["www-authenticate"] = options.challenge;
-  if (refusal.code === "method_not_allowed") headers.allow = "POST";
+  if (refusal.code === "method_not_allowed") headers.allow = options.allow ?? "POST";
   // The rest of a body that was not read would be taken for the next request.
   if (options.close === true) headers.connection = "close";
   return answerJson(

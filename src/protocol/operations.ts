@@ -9,7 +9,7 @@ import {
   toToolResult,
 } from "../catalog/results.ts";
 import type { Validation } from "../catalog/schemas.ts";
-import type { ListKind, TenantView } from "../catalog/tenant-view.ts";
+import type { ListKind, Permits, TenantView } from "../catalog/tenant-view.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { OperationOutcome } from "../core/event.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
@@ -41,9 +41,6 @@ export interface Operation {
   perform(ctx: TenantContext): Promise<Performed | Refusal>;
 }
 
-/** Whether permissions suffice, and if not, which are missing. */
-export type DecideAccess = (granted: ReadonlySet<string>, required: string | undefined) => boolean;
-
 const LISTS: ReadonlyMap<Method, ListKind> = new Map([
   ["tools/list", "tools"],
   ["resources/list", "resources"],
@@ -65,7 +62,7 @@ export async function resolveOperation(
     readonly catalog: Catalog;
     readonly view: TenantView;
     readonly granted: ReadonlySet<string>;
-    readonly permits: DecideAccess;
+    readonly permits: Permits;
     readonly headers: IncomingHttpHeaders;
   },
 ): Promise<Operation | Refusal> {

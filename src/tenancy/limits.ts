@@ -26,7 +26,7 @@ export interface Limits {
 /** Limits as a plan or an override states them: what is absent comes from the plan, then from the default. */
 export type PartialLimits = { readonly [K in keyof Limits]?: Limits[K] | undefined };
 
-/** PRODUCT: 100 tools, 1,000 resources, 1,000 requests a minute, 1,024 MB. */
+/** What holds where neither plan nor tenant says anything. */
 export const DEFAULT_LIMITS: Limits = {
   requestsPerMinute: 1000,
   burst: null,

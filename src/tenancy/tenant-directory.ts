@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
+import { createSnapshotCache } from "./snapshot-cache.ts";
 import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
 
 /** What of the configuration changed after a version. `everything`: a plan or a broker, so all snapshots are old. */
@@ -37,15 +38,6 @@ export interface TenantDirectory {
   onChange(listener: (tenantId: TenantId | null, version: number) => void): void;
 }
 
-/** Look-ups held at once, each way. Misses are held as well, so that unknown slugs do not cost a query each. */
-const MAX_ENTRIES = 20_000;
-/** A miss is asked again after this long even without a change. */
-const MISS_MS = 1_000;
-
-type Entry =
-  | { readonly found: TenantSnapshot | null; readonly until: number }
-  | Promise<TenantSnapshot | null>;
-
 export function createTenantDirectory(options: {
   readonly source: ConfigurationSource;
   readonly clock: Clock;
@@ -53,54 +45,18 @@ export function createTenantDirectory(options: {
   readonly maxStaleMs: number;
 }): TenantDirectory {
   const { source, clock, maxStaleMs } = options;
-  const bySlug = new Map<string, Entry>();
-  const byClaim = new Map<string, Entry>();
+  const bySlug = createSnapshotCache(clock);
+  const byClaim = createSnapshotCache(clock);
   const listeners: ((tenantId: TenantId | null, version: number) => void)[] = [];
   let brokers: readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]> | null = null;
   let version = 0;
   let refreshedAt = Number.NEGATIVE_INFINITY;
-  // Counts invalidations: a look-up that began before one must not be kept after it.
-  let generation = 0;
-
-  const lookUp = (cache: Map<string, Entry>, key: string, load: () => Promise<TenantSnapshot | null>) => {
-    const held = cache.get(key);
-    if (held instanceof Promise) return held;
-    if (held !== undefined && held.until > clock.monotonic()) return held.found;
-    const began = generation;
-    const pending = load();
-    cache.delete(key);
-    cache.set(key, pending);
-    if (cache.size > MAX_ENTRIES) {
-      const oldest = cache.keys().next().value;
-      if (oldest !== undefined) cache.delete(oldest);
-    }
-    pending.then(
-      (found) => {
-        if (cache.get(key) !== pending) return;
-        if (began !== generation) cache.delete(key);
-        else
-          cache.set(key, {
-            found,
-            until: found === null ? clock.monotonic() + MISS_MS : Number.POSITIVE_INFINITY,
-          });
-      },
-      () => {
-        if (cache.get(key) === pending) cache.delete(key);
-      },
-    );
-    return pending;
-  };
 
   const drop = (changes: ConfigurationChanges): void => {
-    generation++;
     brokers = changes.everything || brokers instanceof Promise ? null : brokers;
-    const old = new Set<TenantId>(changes.tenants);
-    for (const cache of [bySlug, byClaim]) {
-      for (const [key, entry] of cache) {
-        if (entry instanceof Promise || changes.everything || entry.found === null || old.has(entry.found.id))
-          cache.delete(key);
-      }
-    }
+    const changed = changes.everything ? "everything" : new Set(changes.tenants);
+    bySlug.drop(changed);
+    byClaim.drop(changed);
   };
 
   const refresh = async (): Promise<void> => {
@@ -128,9 +84,9 @@ export function createTenantDirectory(options: {
   };
 
   return {
-    bySlug: (slug) => lookUp(bySlug, slug, () => source.snapshotOfSlug(slug)),
+    bySlug: (slug) => bySlug.get(slug, () => source.snapshotOfSlug(slug)),
     byClaim: (issuer, value) =>
-      lookUp(byClaim, `${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
+      byClaim.get(`${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
     brokers() {
       if (brokers !== null) return brokers;
       const pending = source.brokers();

@@ -71,14 +71,20 @@ describe("serve", () => {
     // A request of which the half has come.
     const body = JSON.stringify({ slug: "acme", name: "Acme", plan: "free" });
     let send: () => void = () => {};
+    let connected: () => void = () => {};
+    const connection = new Promise<void>((resolve) => {
+      connected = resolve;
+    });
     const underWay = ask(port, {
       path: "/admin/v1/tenants",
       token: OPERATOR_TOKEN,
       body: [body.slice(0, 10), body.slice(10)],
       between: (go) => {
         send = go;
+        connected();
       },
     });
+    await Promise.race([connection, underWay]);
     await ask(port, { path: "/metrics", token: OPERATOR_TOKEN });
     command.signal("SIGTERM");
     await command.says('"phase":"draining"');
@@ -177,6 +183,7 @@ function ask(
     readonly token?: string;
     /** Parts of a body, the second of which is sent when `go` is called. */
     readonly body?: readonly [string, string];
+    /** Called once the connection stands and the first part is on its way. */
     readonly between?: (go: () => void) => void;
   },
 ): Promise<{ status: number; text: string }> {
@@ -184,6 +191,7 @@ function ask(
     const { path, token, body } = what;
     const req = request(
       {
+        host: "127.0.0.1",
         port,
         path,
         method: body === undefined ? "GET" : "POST",
@@ -208,8 +216,9 @@ function ask(
     if (body === undefined) {
       req.end();
     } else {
-      req.write(body[0]);
-      what.between?.(() => req.end(body[1]));
+      req.once("socket", (socket) =>
+        socket.once("connect", () => req.write(body[0], () => what.between?.(() => req.end(body[1])))),
+      );
     }
   });
 }

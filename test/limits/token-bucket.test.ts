@@ -118,18 +118,32 @@ test("limits: the override, else the plan, else the default; null is a value", (
   ]).toEqual([100, 1000, 1000, 1024]);
 });
 
-test("operations in flight are counted for each tenant by itself", () => {
+test("operations in flight are counted for each tenant by itself, and a place is left once", async () => {
   const limiter = createConcurrencyLimiter();
-  expect(limiter.enter(A, 2)).toBeNull();
-  expect(limiter.enter(A, 2)).toBeNull();
+  const first = limiter.enter(A, 2);
+  const second = limiter.enter(A, 2);
+  expect([first.kind, second.kind]).toEqual(["place", "place"]);
   expect(limiter.enter(A, 2)).toMatchObject({
     code: "rate_limited",
     data: { limit: "maxConcurrency", value: 2 },
   });
-  expect(limiter.enter(B, 2)).toBeNull();
-  limiter.leave(A);
-  expect(limiter.enter(A, 2)).toBeNull();
-  expect(limiter.enter(A, null)).toBeNull();
+  expect(limiter.enter(B, 2).kind).toBe("place");
+  if (first.kind === "place" && second.kind === "place") {
+    first.leave();
+    first.leave();
+    expect([limiter.enter(A, 2).kind, limiter.enter(A, 2).kind]).toEqual(["place", "refusal"]);
+    let end: () => void = () => {};
+    second.keepUntil(
+      new Promise<void>((resolve) => {
+        end = resolve;
+      }),
+    );
+    second.leave();
+    expect(limiter.enter(A, 2).kind).toBe("refusal");
+    end();
+    await expect.poll(() => limiter.enter(A, 2).kind).toBe("place");
+  }
+  expect(limiter.enter(A, null).kind).toBe("place");
 });
 
 test("an address that keeps failing is slowed down; others and its good requests before are not", () => {

@@ -101,3 +101,20 @@ test("an address that keeps failing is slowed down, but not whoever is known the
   expect(statuses).toEqual(new Set([401, 429]));
   expect((await mcp(server.acme.mcp, server.acme.token, "tools/list")).status).toBe(200);
 });
+
+test("slugs that nobody has count as failures too: guessing them does not go on for ever", async () => {
+  const own = await startTestServer();
+  try {
+    expect((await mcp(own.acme.mcp, own.acme.token, "tools/list")).status).toBe(200);
+    const statuses = new Set<number>();
+    for (let round = 0; round < 60 && !statuses.has(429); round++) {
+      const guesses = Array.from({ length: 40 }, (_unused, i) => `${own.url}/t/guess-${round}-${i}/mcp`);
+      for (const answer of await Promise.all(guesses.map((url) => mcp(url, null, "tools/list"))))
+        statuses.add(answer.status);
+    }
+    expect(statuses).toEqual(new Set([404, 429]));
+    expect((await mcp(own.acme.mcp, own.acme.token, "tools/list")).status).toBe(200);
+  } finally {
+    await own.close();
+  }
+});

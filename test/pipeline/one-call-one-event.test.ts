@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AuditFacts, CHAIN_START, canonicalJson, sealAuditRow } from "../../src/core/audit-row.ts";
 import type { Actor } from "../../src/core/event.ts";
 import type { InstanceId, OperationId, TenantId } from "../../src/core/ids.ts";
-import { callTool, mcp, send } from "../support/mcp-request.ts";
+import { callTool, mcp, mcpMessage, send } from "../support/mcp-request.ts";
 import { startTestServer, type TestServer } from "../support/running-server.ts";
 
 let server: TestServer;
@@ -107,14 +107,37 @@ test("a call that changes something leaves one intent, one outcome, one log line
   });
 });
 
-test("a read-only call leaves exactly one outcome, soon, and no intent", async () => {
+test("a read-only call leaves exactly one outcome, soon, no intent, one log line and one count", async () => {
   const before = (await auditRows(server.acme.id)).length;
+  const labels = `tenant="${server.acme.id}",method="tools/call"`;
+  const counts = async () => {
+    const found = await counters(server.acme.id);
+    return [
+      found[`bulkhead_operations_total{${labels},outcome="ok"}`] ?? 0,
+      found[`bulkhead_operation_duration_seconds_count{${labels}}`] ?? 0,
+    ];
+  };
+  const lines = () =>
+    server.instances[0].log().filter((line) => line.event === "operation" && line.tenant === server.acme.id);
+  const [linesBefore, countsBefore] = [lines().length, await counts()];
   await callTool(server.acme.mcp, server.acme.token, "get_ticket", { number: 1001 });
   await until(async () => (await auditRows(server.acme.id)).length > before);
+  await until(() => lines().length > linesBefore);
+  // For what might come after the first: rows, lines and counts alike.
   await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(
-    (await auditRows(server.acme.id)).slice(before).map((row) => [row.kind, row.target, row.outcome]),
-  ).toEqual([["outcome", "get_ticket", "ok"]]);
+  const rows = (await auditRows(server.acme.id)).slice(before);
+  expect(rows.map((row) => [row.kind, row.target, row.outcome])).toEqual([["outcome", "get_ticket", "ok"]]);
+  expect(lines().slice(linesBefore)).toMatchObject([
+    {
+      level: "info",
+      operation: rows[0]?.operation_id,
+      method: "tools/call",
+      target: "get_ticket",
+      outcome: "ok",
+      subject: "ada",
+    },
+  ]);
+  expect(await counts()).toEqual(countsBefore.map((count) => count + 1));
 });
 
 test("refusals are summed up: one row and one line for many, of the tenant that was refused", async () => {
@@ -188,11 +211,31 @@ test("no row of the audit trail can be changed or removed by the doors", async (
   ).rejects.toThrow("after its tenant");
 });
 
-test("neither log nor audit contains a token", async () => {
+test("neither log nor audit contains a token, nor what was sent in the place of one", async () => {
+  const { token, mcp: url } = server.acme;
+  const [header = "", payload = "", signature = ""] = token.split(".");
+  const { headers, body } = mcpMessage(null, "tools/list");
+  const forged = signature.split("").reverse().join("");
+  for (const [authorization, status] of [
+    [`Bearer ${header}.${payload}.${forged}`, 401],
+    [`Bearer ${header}.${payload}`, 401],
+    [`Bearer ${token.slice(0, -40)}`, 401],
+    [`Bearer ${token} ${token}`, 400],
+    [`Basic ${token}`, 400],
+  ] as const)
+    expect((await send(url, { headers: { ...headers, authorization }, body })).status).toBe(status);
+  expect((await send(`${url}?access_token=${token}`, { headers, body })).status).toBe(400);
+  // Refusals are summed up for a while before they are told.
+  const told = () => server.instances[0].log().map((line) => JSON.stringify(line));
+  await until(() =>
+    ["token_invalid", "credentials_malformed"].every((code) => told().some((line) => line.includes(code))),
+  );
   const text =
-    JSON.stringify(server.instances[0].log()) +
-    JSON.stringify(await server.database.admin("SELECT * FROM bulkhead.audit_entries"));
+    told().join("\n") + JSON.stringify(await server.database.admin("SELECT * FROM bulkhead.audit_entries"));
+  expect(text).not.toContain(forged);
   for (const tenant of [server.acme, server.globex]) {
-    for (const token of [tenant.token, tenant.sharedToken]) expect(text).not.toContain(token.split(".")[2]);
+    // Of each part: a log that shortens what it tells would still hold the beginning of one.
+    for (const part of [tenant.token, tenant.sharedToken].flatMap((whole) => whole.split(".").slice(1)))
+      expect(text).not.toContain(part.slice(0, 40));
   }
 });

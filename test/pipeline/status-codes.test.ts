@@ -148,6 +148,30 @@ describe("before anybody is known", () => {
     expect((await callTool(server.shared, server.acme.token, "list_my_customers")).status).toBe(401);
   });
 
+  test("an expired token: 401 invalid_token, of one that worked before, also where it was remembered", async () => {
+    let ahead = 0;
+    const clock = { now: () => Date.now() + ahead, monotonic: () => performance.now() };
+    const own = await startTestServer({ settings: { clock } });
+    try {
+      const list = () => mcp(own.acme.mcp, own.acme.token, "tools/list");
+      expect((await list()).status).toBe(200);
+      ahead = 2 * 60 * 60 * 1000;
+      const answer = await list();
+      expect(answer.status).toBe(401);
+      expect(answer.json).toMatchObject({
+        id: null,
+        error: { code: -31401, data: { code: "token_invalid" } },
+      });
+      expect(answer.headers["www-authenticate"]).toContain('error="invalid_token"');
+      expect(answer.text).not.toContain(own.acme.token.slice(20));
+      // Nothing but the time was wrong with it.
+      ahead = 0;
+      expect((await list()).status).toBe(200);
+    } finally {
+      await own.close();
+    }
+  });
+
   test("nothing in an answer before 401 depends on the body", async () => {
     const bodies = [
       "",
