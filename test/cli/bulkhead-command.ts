@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** An unprivileged user, instead of ours. */
   readonly uid?: number;
+  /** Another checkout than ours: `npm start` is run there, with the arguments added. */
+  readonly checkout?: string;
 }
 
 /** A running `bulkhead`, in a process group of its own as a terminal would give it. */
@@ -43,7 +45,7 @@ export interface RunningCommand {
 /** Runs commands and makes data directories, and leaves nothing of them. */
 export interface CommandBench {
   run(args: readonly string[], options?: RunOptions): RunningCommand;
-  /** An empty directory in which a data directory may be made. */
+  /** An empty directory in which a data directory `data`, or a `checkout` with its own, may be made. */
   directory(): Promise<string>;
   close(): Promise<void>;
 }
@@ -68,9 +70,11 @@ export function createCommandBench(): CommandBench {
         await command.ended;
       }
       for (const directory of directories.splice(0)) {
-        const place = await clusterPlace(join(directory, "data"));
-        await stopLeftover(join(place, "data"));
-        await rm(place, { recursive: true, force: true });
+        for (const dataDir of [join(directory, "data"), join(directory, "checkout/.bulkhead")]) {
+          const place = await clusterPlace(dataDir);
+          await stopLeftover(join(place, "data"));
+          await rm(place, { recursive: true, force: true });
+        }
         await rm(directory, { recursive: true, force: true });
       }
     },
@@ -78,17 +82,18 @@ export function createCommandBench(): CommandBench {
 }
 
 function start(args: readonly string[], options: RunOptions): RunningCommand {
-  const child = spawn(
-    process.execPath,
-    ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts", ...args],
-    {
-      cwd: ROOT,
-      detached: true,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
-      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
-    },
-  );
+  const { checkout, uid } = options;
+  const [program, before] =
+    checkout === undefined
+      ? [process.execPath, ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"]]
+      : ["npm", ["start", "--silent", "--"]];
+  const child = spawn(program, [...before, ...args], {
+    cwd: checkout ?? ROOT,
+    detached: true,
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
   const pid = child.pid ?? 0;
   let stdout = "";
   let stderr = "";

@@ -68,6 +68,16 @@ describe("a serving process", () => {
   });
 });
 
+test("at one Ctrl-C a call under way is answered, and then everything ends", async () => {
+  const { dev, line, call } = await serve(PROCESS);
+  const child = Number(await call("pid"));
+  await expectAnswerAfter(call, () => dev.signal("SIGINT", "group"));
+  expect(await dev.ended).toEqual({ status: 0, signal: null });
+  expect(await processStart(child)).toBeNull();
+  await expect(fetch(`${line.url}/healthz`)).rejects.toThrow();
+  expect(dev.errorLines().at(-1)).toMatchObject({ event: "lifecycle", phase: "stopped" });
+});
+
 test("a second Ctrl-C waits for no call, and all the same leaves nothing running", async () => {
   const { dev, call } = await serve(PROCESS);
   const child = Number(await call("pid"));
@@ -93,7 +103,7 @@ async function expectAnswerAfter(call: Serving["call"], act: () => void): Promis
   expect(await slow).toBe("waited");
 }
 
-test("when the serving process is killed another takes its place, and the tokens stay good", async () => {
+test("when the serving process is killed in the middle of a call the caller hears of it, another takes its place, and the tokens stay good", async () => {
   const secret = "an-operator-token-of-the-environment-0123456789";
   const { dev, line, call } = await serve(PROCESS, { BULKHEAD_OPERATOR_TOKEN: secret, KEPT: "kept" });
   const pid = Number(await call("pid"));
@@ -108,8 +118,13 @@ test("when the serving process is killed another takes its place, and the tokens
     for (const value of [secret, line.admin.token, database.url]) expect(text).not.toContain(value);
   }
 
+  // In the middle of a call, whose connection ends with it.
+  const slow = call("wait", { milliseconds: 20_000 });
+  await waitFor(async () => (await call("waiting")) === "1", "the slow call was under way");
   const killed = performance.now();
   process.kill(pid, "SIGKILL");
+  expect(await slow).toBeNull();
+  expect(performance.now() - killed).toBeLessThan(5_000);
   await waitFor(async () => ![null, String(pid)].includes(await call("pid")), "another process served");
   // A second or two on a machine that is not busy with other tests.
   expect(performance.now() - killed).toBeLessThan(6_000);
