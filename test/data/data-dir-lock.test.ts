@@ -1,13 +1,20 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { lockDataDir } from "../../src/data/embedded/data-dir-lock.ts";
 import { isStillRunning, processStart } from "../../src/data/embedded/process-identity.ts";
 import { startChild } from "./fixtures/data-dir-child.ts";
+import { type EnterableCheckout, enterableCheckout } from "./fixtures/enterable-checkout.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
+
+let checkout: EnterableCheckout;
+beforeAll(async () => {
+  checkout = await enterableCheckout(NOBODY);
+});
+afterAll(() => checkout.remove());
 
 let scratch: string;
 beforeEach(async () => {
@@ -115,7 +122,7 @@ describe("the lock of a data directory", () => {
   });
 
   test.runIf(isRoot)("says so when the user may not write there", async () => {
-    const child = await startChild("lock", join(scratch, "data"), NOBODY);
+    const child = await startChild("lock", join(scratch, "data"), { uid: NOBODY, root: checkout.root });
     await child.end();
     expect(child.said).toMatchObject({
       ok: false,
@@ -127,7 +134,7 @@ describe("the lock of a data directory", () => {
 
   test.runIf(isRoot)("says so when the user may enter but not write", async () => {
     await chmod(scratch, 0o755);
-    const child = await startChild("lock", scratch, NOBODY);
+    const child = await startChild("lock", scratch, { uid: NOBODY, root: checkout.root });
     await child.end();
     expect(child.said).toMatchObject({ ok: false, code: "data_dir_unwritable" });
   });

@@ -26,6 +26,7 @@ import { installPostgres } from "../../src/data/embedded/postgres-installation.t
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { runProgram } from "../../src/data/embedded/run-program.ts";
 import { startChild } from "./fixtures/data-dir-child.ts";
+import { type EnterableCheckout, enterableCheckout } from "./fixtures/enterable-checkout.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -55,6 +56,12 @@ beforeAll(async () => {
   // Both at once.
   await Promise.all([up(lasting), up(passing)]);
 });
+
+let checkout: EnterableCheckout;
+beforeAll(async () => {
+  checkout = await enterableCheckout(NOBODY);
+});
+afterAll(() => checkout.remove());
 
 beforeEach(async () => {
   scratch = await mkdtemp(join(tmpdir(), "bulkhead-pg-test-"));
@@ -434,7 +441,7 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as root", () => {
     await chown(scratch, NOBODY, NOBODY);
     const roots = await openClusterPlace(join(scratch, "roots"), 0);
     try {
-      const other = await startChild("start", join(scratch, "roots"), NOBODY);
+      const other = await startChild("start", join(scratch, "roots"), { uid: NOBODY, root: checkout.root });
       await other.end();
       expect(other.said).toMatchObject({ ok: false, code: "data_dir_unwritable" });
     } finally {
@@ -447,7 +454,7 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as an ordinary user",
   // The second is in no passwd file.
   test.each([NOBODY, 54_321])("is all below the data directory, as user id %i", async (uid) => {
     await chown(scratch, uid, uid);
-    const child = await startChild("start-and-remove", dataDir, uid);
+    const child = await startChild("start-and-remove", dataDir, { uid: uid, root: checkout.root });
     expect(child.said).toMatchObject({ ok: true });
     await remember(child.said.url ?? "", "works");
     expect((await stat(`/proc/${child.said.pid}`)).uid).toBe(uid);
@@ -465,7 +472,7 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as an ordinary user",
   });
 
   test("says when the data directory cannot be written", async () => {
-    const child = await startChild("start", dataDir, NOBODY);
+    const child = await startChild("start", dataDir, { uid: NOBODY, root: checkout.root });
     await child.end();
     expect(child.said).toMatchObject({
       ok: false,
@@ -477,10 +484,10 @@ describe.runIf(isRoot && isLinux)("the embedded PostgreSQL as an ordinary user",
   test("puts its socket into a short private folder when the data directory's path is long, and removes it", async () => {
     await chown(scratch, NOBODY, NOBODY);
     const deep = join(scratch, "a".repeat(60), "b".repeat(60));
-    const left = await startChild("start", deep, NOBODY);
+    const left = await startChild("start", deep, { uid: NOBODY, root: checkout.root });
     expect(left.said).toMatchObject({ ok: true });
     await left.kill();
-    const next = await startChild("start-and-remove", deep, NOBODY);
+    const next = await startChild("start-and-remove", deep, { uid: NOBODY, root: checkout.root });
     expect(next.said).toMatchObject({ ok: true });
     const [before, after] = [left, next].map(
       (child) => new URL(child.said.url ?? "").searchParams.get("host") ?? "",
