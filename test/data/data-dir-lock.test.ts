@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { lockDataDir } from "../../src/data/embedded/data-dir-lock.ts";
 import { isStillRunning, processStart } from "../../src/data/embedded/process-identity.ts";
+import { type EnterableCheckout, enterableCheckout } from "../support/enterable-checkout.ts";
 import { startChild } from "./fixtures/data-dir-child.ts";
-import { type EnterableCheckout, enterableCheckout } from "./fixtures/enterable-checkout.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;

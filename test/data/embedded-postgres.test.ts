@@ -25,8 +25,8 @@ import { findPlatformPackage } from "../../src/data/embedded/platform-package.ts
 import { installPostgres } from "../../src/data/embedded/postgres-installation.ts";
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { runProgram } from "../../src/data/embedded/run-program.ts";
+import { type EnterableCheckout, enterableCheckout } from "../support/enterable-checkout.ts";
 import { startChild } from "./fixtures/data-dir-child.ts";
-import { type EnterableCheckout, enterableCheckout } from "./fixtures/enterable-checkout.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
