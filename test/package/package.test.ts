@@ -28,6 +28,21 @@ let project: string;
 let packed: readonly string[];
 let databases: EmptyDatabase[];
 
+/** A strict project that checks the declarations of its packages too. */
+const TSCONFIG = {
+  compilerOptions: {
+    target: "ES2023",
+    lib: ["ES2023"],
+    module: "NodeNext",
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    types: ["node"],
+  },
+  files: ["server.ts", "express-app.ts"],
+};
+
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "bulkhead-package-test-"));
   project = join(scratch, "project");
@@ -55,6 +70,8 @@ beforeAll(async () => {
     await symlink(join(ROOT, "node_modules", name), join(project, "node_modules", name));
   }
   await cp(fileURLToPath(new URL("./fixtures/", import.meta.url)), project, { recursive: true });
+  // Here and not in its test: a dev server of another test would see the new file, and start again.
+  await writeFile(join(project, "tsconfig.json"), JSON.stringify(TSCONFIG));
 }, 150_000);
 
 afterAll(async () => {
@@ -142,20 +159,6 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
   });
 
   test("its types hold in a strict project that checks the declarations of its packages too", async () => {
-    const settings = {
-      compilerOptions: {
-        target: "ES2023",
-        lib: ["ES2023"],
-        module: "NodeNext",
-        strict: true,
-        skipLibCheck: false,
-        noEmit: true,
-        allowImportingTsExtensions: true,
-        types: ["node"],
-      },
-      files: ["server.ts", "express-app.ts"],
-    };
-    await writeFile(join(project, "tsconfig.json"), JSON.stringify(settings));
     const found = await run(process.execPath, [
       join(ROOT, "node_modules/typescript/bin/tsc"),
       "-p",
@@ -214,7 +217,8 @@ describe("the package", { concurrent: true, timeout: 60_000 }, () => {
   });
 
   test("a TypeScript module that counts as CommonJS is refused with what to do", async () => {
-    const folder = join(project, "made-by-npm-init");
+    // Not below the project: its dev server of another test would see the new module, and start again.
+    const folder = join(scratch, "made-by-npm-init");
     await mkdir(folder);
     await writeFile(join(folder, "package.json"), '{ "name": "made-by-npm-init", "type": "commonjs" }');
     await cp(join(project, "server.ts"), join(folder, "server.ts"));
