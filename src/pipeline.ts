@@ -294,6 +294,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       bytesIn: of.bytesIn,
       bytesOut: Buffer.byteLength(text),
       protocolVersion: REVISION,
+      access: { reason: "not_required" },
       notes: run.notes,
       cause: run.cause,
     });
@@ -386,6 +387,7 @@ function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal 
     subject: token.subject,
     clientId: token.clientId,
     permissions: token.permissions,
+    roles: [],
     expiresAt: token.expiresAt,
   });
 }

@@ -87,7 +87,19 @@ export const ERROR_TABLE = {
     400,
     -31400,
     "The credentials of this request are malformed.",
-    "Send exactly one Authorization header with one Bearer token of at most 16 KB, and none in the URL.",
+    "Send exactly one Authorization header with one token of at most 16 KB, and none in the URL.",
+  ),
+  dpop_proof_invalid: row(
+    401,
+    -31401,
+    "The DPoP proof is missing or not valid for this request.",
+    "Send Authorization: DPoP with the bound token, and one fresh proof for exactly this method and URL in the header DPoP (RFC 9449).",
+  ),
+  credentials_ended: row(
+    401,
+    -31401,
+    "The credentials of this request ended while it was served.",
+    "Get new credentials and begin again.",
   ),
   scope_insufficient: row(
     403,
@@ -100,6 +112,12 @@ export const ERROR_TABLE = {
     503,
     -31503,
     "The issuer's keys cannot be read at the moment.",
+    "Try again after Retry-After.",
+  ),
+  introspection_unavailable: row(
+    503,
+    -31503,
+    "The issuer cannot be asked about this token at the moment.",
     "Try again after Retry-After.",
   ),
   configuration_stale: row(
@@ -196,8 +214,15 @@ export const ERROR_TABLE = {
   operator_token_required: row(
     401,
     null,
-    "An operator token is required.",
-    "Send the operator token as Authorization: Bearer.",
+    "An operator's or a tenant administrator's token is required.",
+    "Send the operator token, or an access token with the permission admin of the tenant's own issuer, as Authorization: Bearer.",
+  ),
+  operator_only: row(403, null, "Only the operator may do this.", "Ask the operator of this server."),
+  administrator_required: row(
+    403,
+    null,
+    "This token is not one of an administrator of its tenant.",
+    "Use a token with the permission admin; an API key is not enough.",
   ),
   input_invalid: row(
     400,
@@ -213,6 +238,54 @@ export const ERROR_TABLE = {
   ),
   tenant_not_found: row(404, null, "There is no such tenant.", "GET /admin/v1/tenants lists the tenants."),
   plan_not_found: row(404, null, "There is no such plan.", "GET /admin/v1/plans lists the plans."),
+  issuer_not_found: row(
+    404,
+    null,
+    "There is no such issuer.",
+    "List the issuers: GET /admin/v1/tenants/{t}/issuers, or GET /admin/v1/brokers.",
+  ),
+  key_not_found: row(
+    404,
+    null,
+    "There is no such API key.",
+    "GET /admin/v1/tenants/{t}/keys lists the keys.",
+  ),
+  revocation_not_found: row(
+    404,
+    null,
+    "There is no such revocation.",
+    "GET /admin/v1/tenants/{t}/revocations lists the revocations.",
+  ),
+  role_assignment_not_found: row(
+    404,
+    null,
+    "This subject has no roles assigned.",
+    "GET /admin/v1/tenants/{t}/role-assignments lists the assignments.",
+  ),
+  issuer_refused: row(
+    409,
+    null,
+    "This issuer cannot be registered for this tenant.",
+    "Use an issuer of the tenant's own; an issuer that serves several tenants is declared by the operator as a broker.",
+  ),
+  keys_off: row(
+    409,
+    null,
+    "API keys are turned off for this tenant.",
+    'Turn them on first: PATCH /admin/v1/tenants/{t} with {"apiKeys": true}.',
+  ),
+  too_many: row(
+    409,
+    null,
+    "There are as many of these as there may be.",
+    "Remove what is not needed any more.",
+  ),
+  master_key_missing: row(
+    409,
+    null,
+    "This deployment has no master key, so it can keep no secret.",
+    "Start the server with BULKHEAD_MASTER_KEY: 32 random bytes in base64url.",
+  ),
   slug_taken: row(
     409,
     null,
@@ -266,6 +339,19 @@ export const ERROR_TABLE = {
     "The command line is not understood.",
     "bulkhead --help lists the commands and their options.",
   ),
+  server_unreachable: row(
+    null,
+    null,
+    "The server's admin API cannot be reached.",
+    "Start the server, or give its URL with --url or BULKHEAD_URL.",
+  ),
+  admin_token_missing: row(
+    null,
+    null,
+    "There is no token for the admin API.",
+    "Give BULKHEAD_OPERATOR_TOKEN, or run this beside bulkhead dev, with its --data-dir.",
+  ),
+  admin_refused: row(null, null, "The admin API refused this.", "Do what its answer says."),
   module_not_found: row(
     null,
     null,

@@ -26,6 +26,17 @@ export interface Actor {
   readonly clientId: string | null;
 }
 
+/** Why an operation was allowed, in the words of the one function that decides. */
+export interface AccessNote {
+  readonly reason: "not_required" | "granted" | "implied" | "wildcard" | "administrator";
+  /** The permission that the operation needs; absent where it needs none. */
+  readonly permission?: string;
+  /** The granted permission that decided … */
+  readonly by?: string;
+  /** … and where the caller has it from: `scope`, `api key`, or `role` and its name. */
+  readonly from?: string;
+}
+
 /** One MCP operation of an authenticated caller, from the moment its method was known until its answer. */
 export interface OperationEvent {
   readonly type: "operation";
@@ -45,6 +56,8 @@ export interface OperationEvent {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly protocolVersion: string;
+  /** Why the caller was let in. */
+  readonly access: AccessNote;
   /** What the handler added with `ctx.audit`. */
   readonly notes: Readonly<Record<string, string | number | boolean | null>> | null;
   /** Internal cause of a failure, for the log only. */
@@ -59,6 +72,8 @@ export interface RefusalEvent {
   readonly tenantId: TenantId | null;
   readonly stage: "http" | "admit" | "identity" | "tenancy" | "placement" | "protocol" | "catalog";
   readonly code: ErrorCode;
+  /** The permission that was lacking, one that the catalog names: never a text of the caller's. */
+  readonly permission?: string;
   readonly cause?: unknown;
 }
 
@@ -71,6 +86,7 @@ export interface RefusalSummaryEvent {
   /** `several`, as the code, where different ones were too many to be told apart. */
   readonly stage: RefusalEvent["stage"] | "several";
   readonly code: ErrorCode | "several";
+  readonly permission?: string;
   readonly count: number;
 }
 

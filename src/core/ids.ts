@@ -11,8 +11,19 @@ export type OperationId = Branded<"OperationId">;
 export type InstanceId = Branded<"InstanceId">;
 /** Id of a trusted issuer's registration. */
 export type IssuerId = Branded<"IssuerId">;
+/** Id of an API key: also what its bearer sends, before the secret. */
+export type ApiKeyId = Branded<"ApiKeyId">;
+/** Id of a revocation. */
+export type RevocationId = Branded<"RevocationId">;
 
-const PREFIX = { tenant: "tnt_", operation: "op_", instance: "ins_", issuer: "iss_" } as const;
+const PREFIX = {
+  tenant: "tnt_",
+  operation: "op_",
+  instance: "ins_",
+  issuer: "iss_",
+  apiKey: "key_",
+  revocation: "rev_",
+} as const;
 const BODY = /^[0-9a-hjkmnp-tv-z]{26}$/;
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
@@ -28,12 +39,26 @@ export function parseTenantId(text: string): TenantId | null {
   return hasForm(text, PREFIX.tenant) ? (text as TenantId) : null;
 }
 
+export function parseIssuerId(text: string): IssuerId | null {
+  return hasForm(text, PREFIX.issuer) ? (text as IssuerId) : null;
+}
+
+export function parseApiKeyId(text: string): ApiKeyId | null {
+  return hasForm(text, PREFIX.apiKey) ? (text as ApiKeyId) : null;
+}
+
+export function parseRevocationId(text: string): RevocationId | null {
+  return hasForm(text, PREFIX.revocation) ? (text as RevocationId) : null;
+}
+
 /** Makes ids: 48 bits of time, then 80 random bits, in Crockford's base 32, so that ids sort by age. */
 export interface IdSource {
   tenant(): TenantId;
   operation(): OperationId;
   instance(): InstanceId;
   issuer(): IssuerId;
+  apiKey(): ApiKeyId;
+  revocation(): RevocationId;
 }
 
 /** @param now milliseconds since 1970, from the clock of the caller. */
@@ -71,6 +96,8 @@ export function createIdSource(
     operation: () => (PREFIX.operation + body()) as OperationId,
     instance: () => (PREFIX.instance + body()) as InstanceId,
     issuer: () => (PREFIX.issuer + body()) as IssuerId,
+    apiKey: () => (PREFIX.apiKey + body()) as ApiKeyId,
+    revocation: () => (PREFIX.revocation + body()) as RevocationId,
   };
 }
 

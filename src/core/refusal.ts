@@ -12,6 +12,8 @@ export interface Refusal {
   readonly retryAfterMs?: number;
   /** For 401 and 403: all scopes that the operation needs (RFC 6750 section 3). */
   readonly scopes?: readonly string[];
+  /** For 401 and 403: schemes of the challenges to send (RFC 9110 section 11.6.1). Default: Bearer alone. */
+  readonly schemes?: readonly ("Bearer" | "DPoP")[];
   /** Internal: logged, never sent. */
   readonly cause?: unknown;
 }

@@ -1,21 +1,23 @@
 import { deepFreeze } from "../core/deep-freeze.ts";
-import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
+import type { ApiKeyId, IssuerId, Slug, TenantId } from "../core/ids.ts";
 import { effectiveLimits, type PartialLimits } from "../tenancy/limits.ts";
+import { NO_REVOCATIONS, type Revocations } from "../tenancy/revocations.ts";
 import type { ConfigurationSource } from "../tenancy/tenant-directory.ts";
-import type { Roles, TenantSnapshot, TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
+import {
+  type ApiKey,
+  type DpopMode,
+  type Roles,
+  subjectKey,
+  type TenantSnapshot,
+  type TrustedIssuer,
+} from "../tenancy/tenant-snapshot.ts";
 import type { SystemDoor } from "./system-door.ts";
 
-interface IssuerRow {
-  id: IssuerId;
-  issuer: string;
-  jwksUri: string;
-  broker: boolean;
-  audience: string | null;
-  tenantClaim: string | null;
-  tenantValue: string | null;
-  algorithms: string[];
-  tokenType: string;
-  development: boolean;
+interface RevocationRow {
+  kind: "token" | "subject" | "signing_key" | "tenant";
+  issuer: string | null;
+  value: string | null;
+  notBefore: number | null;
 }
 
 interface SnapshotRow {
@@ -33,22 +35,47 @@ interface SnapshotRow {
   settings: Record<string, unknown>;
   placement: "shared" | "dedicated";
   version: string;
-  issuers: IssuerRow[];
+  dpop: DpopMode;
+  issuers: TrustedIssuer[];
+  api_keys: ApiKey[];
+  revocations: RevocationRow[];
+  role_assignments: { issuer: string; subject: string; roles: string[] }[];
 }
+
+/** A registration of an issuer as `i`, as {@link TrustedIssuer} has it; `value` is the tenant's value of its claim. */
+const issuerObject = (value: string): string => `jsonb_build_object(
+    'id', i.id, 'issuer', i.issuer, 'jwksUri', i.jwks_uri, 'broker', i.tenant_id IS NULL, 'audience', i.audience,
+    'otherAudiences', i.other_audiences, 'tenantClaim', i.tenant_claim, 'tenantClaimForm', i.tenant_claim_form,
+    'tenantValue', ${value}, 'scopeClaims', i.scope_claims, 'rolesClaim', i.roles_claim, 'algorithms', i.algorithms,
+    'tokenType', i.token_type, 'maxLifetimeSeconds', i.max_lifetime_seconds, 'introspection',
+    CASE WHEN i.introspection_endpoint IS NOT NULL THEN jsonb_build_object('endpoint', i.introspection_endpoint,
+      'clientId', i.introspection_client_id, 'sealedSecret', encode(i.introspection_secret, 'base64')) END,
+    'development', i.development)`;
+
+/** Milliseconds since 1970, rounded up: a moment is not over before it has passed. */
+const millis = (column: string): string => `ceil(extract(epoch FROM ${column}) * 1000)::bigint`;
 
 /** One statement reads a whole snapshot, so that it is of one version. */
 const SNAPSHOT = `
   SELECT t.id, t.slug, t.name, t.status, t.plan, t.limits, p.limits AS plan_limits, t.tool_sets, p.tool_sets AS plan_tool_sets,
-         t.scopes, t.roles, t.settings, t.placement, (SELECT v.version FROM bulkhead.configuration_version v) AS version,
+         t.scopes, t.roles, t.settings, t.dpop, t.placement,
+         (SELECT v.version FROM bulkhead.configuration_version v) AS version,
          coalesce((
-           SELECT jsonb_agg(jsonb_build_object(
-                    'id', i.id, 'issuer', i.issuer, 'jwksUri', i.jwks_uri, 'broker', i.tenant_id IS NULL, 'audience', i.audience,
-                    'tenantClaim', i.tenant_claim, 'tenantValue', coalesce(b.claim_value, i.tenant_value),
-                    'algorithms', i.algorithms, 'tokenType', i.token_type, 'development', i.development)
-                  ORDER BY i.tenant_id NULLS LAST, i.id)
+           SELECT jsonb_agg(${issuerObject("coalesce(b.claim_value, i.tenant_value)")} ORDER BY i.tenant_id NULLS LAST, i.id)
              FROM bulkhead.issuers i
              LEFT JOIN bulkhead.broker_tenants b ON b.issuer_id = i.id AND b.tenant_id = t.id
-            WHERE i.tenant_id = t.id OR b.tenant_id = t.id), '[]') AS issuers
+            WHERE i.tenant_id = t.id OR b.tenant_id = t.id), '[]') AS issuers,
+         coalesce((
+           SELECT jsonb_agg(jsonb_build_object('id', k.id, 'name', k.name, 'secretHash', encode(k.secret_hash, 'base64'),
+                    'permissions', k.permissions, 'createdAt', ${millis("k.created_at")}, 'expiresAt', ${millis("k.expires_at")}))
+             FROM bulkhead.api_keys k WHERE k.tenant_id = t.id AND t.api_keys AND k.expires_at > now()), '[]') AS api_keys,
+         coalesce((
+           SELECT jsonb_agg(jsonb_build_object('kind', r.kind, 'issuer', r.issuer, 'value', r.value,
+                    'notBefore', ${millis("r.not_before")}))
+             FROM bulkhead.revocations r WHERE r.tenant_id = t.id), '[]') AS revocations,
+         coalesce((
+           SELECT jsonb_agg(jsonb_build_object('issuer', a.issuer, 'subject', a.subject, 'roles', a.roles))
+             FROM bulkhead.role_assignments a WHERE a.tenant_id = t.id), '[]') AS role_assignments
     FROM bulkhead.tenants t JOIN bulkhead.plans p ON p.name = t.plan`;
 
 /** The configuration in PostgreSQL, read through the system door. */
@@ -61,6 +88,9 @@ export function createConfigurationSource(system: SystemDoor): ConfigurationSour
 
   return {
     snapshotOfSlug: (slug) => one("WHERE t.slug = $1", [slug]),
+    snapshotOfId: (id) => one("WHERE t.id = $1", [id]),
+    snapshotOfKey: (key) =>
+      one("JOIN bulkhead.api_keys owned ON owned.tenant_id = t.id WHERE owned.id = $1 AND t.api_keys", [key]),
     snapshotOfClaim: (issuer, claimValue) =>
       one(
         "JOIN bulkhead.broker_tenants claimed ON claimed.tenant_id = t.id WHERE claimed.issuer_id = $1 AND claimed.claim_value = $2",
@@ -68,13 +98,10 @@ export function createConfigurationSource(system: SystemDoor): ConfigurationSour
       ),
     brokers: () =>
       system.run("read configuration", async (db) => {
-        const { rows } = await db.query<{ issuer: IssuerRow }>(
-          `SELECT jsonb_build_object('id', i.id, 'issuer', i.issuer, 'jwksUri', i.jwks_uri, 'broker', true, 'audience', i.audience,
-                    'tenantClaim', i.tenant_claim, 'tenantValue', NULL, 'algorithms', i.algorithms, 'tokenType', i.token_type,
-                    'development', i.development) AS issuer
-             FROM bulkhead.issuers i WHERE i.tenant_id IS NULL ORDER BY i.id`,
+        const { rows } = await db.query<{ issuer: TrustedIssuer }>(
+          `SELECT ${issuerObject("NULL")} AS issuer FROM bulkhead.issuers i WHERE i.tenant_id IS NULL ORDER BY i.id`,
         );
-        return Object.freeze(rows.map((row) => toIssuer(row.issuer)));
+        return Object.freeze(rows.map((row) => deepFreeze(row.issuer)));
       }),
     changesSince: (version) =>
       system.run("read configuration", async (db) => {
@@ -109,13 +136,34 @@ function toSnapshot(row: SnapshotRow): TenantSnapshot {
     toolSets: new Set(row.tool_sets ?? row.plan_tool_sets),
     scopes: Object.freeze(row.scopes),
     roles: deepFreeze(row.roles),
+    roleAssignments: new Map(
+      row.role_assignments.map(({ issuer, subject, roles }) => [
+        subjectKey(issuer, subject),
+        Object.freeze(roles),
+      ]),
+    ),
     settings: deepFreeze(row.settings),
-    issuers: Object.freeze(row.issuers.map(toIssuer)),
+    issuers: deepFreeze(row.issuers),
+    apiKeys: new Map(row.api_keys.map((key) => [key.id, deepFreeze(key)])),
+    dpop: row.dpop,
+    revocations: toRevocations(row.revocations),
     placement: row.placement,
     version: Number(row.version),
   });
 }
 
-function toIssuer(row: IssuerRow): TrustedIssuer {
-  return Object.freeze({ ...row, algorithms: Object.freeze(row.algorithms) });
+function toRevocations(rows: readonly RevocationRow[]): Revocations {
+  if (rows.length === 0) return NO_REVOCATIONS;
+  const keysOf = (kind: RevocationRow["kind"]): string[] =>
+    rows.filter((row) => row.kind === kind).map((row) => subjectKey(row.issuer ?? "", row.value ?? ""));
+  return Object.freeze({
+    tokens: new Set(keysOf("token")),
+    signingKeys: new Set(keysOf("signing_key")),
+    subjects: new Map(
+      rows
+        .filter((row) => row.kind === "subject")
+        .map((row) => [subjectKey(row.issuer ?? "", row.value ?? ""), row.notBefore ?? 0]),
+    ),
+    notBefore: rows.find((row) => row.kind === "tenant")?.notBefore ?? null,
+  });
 }

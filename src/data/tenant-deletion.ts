@@ -22,6 +22,14 @@ const WRITERS = `
      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
      AND ($1::text[] IS NULL OR l.virtualtransaction = ANY ($1::text[]))`;
 
+/** Tables of the configuration whose rows are of one tenant, each. */
+const ERASE = {
+  api_keys: "DELETE FROM bulkhead.api_keys WHERE tenant_id = $1",
+  revocations: "DELETE FROM bulkhead.revocations WHERE tenant_id = $1",
+  role_assignments: "DELETE FROM bulkhead.role_assignments WHERE tenant_id = $1",
+  used_proofs: "DELETE FROM bulkhead.used_proofs WHERE tenant_id = $1",
+} as const;
+
 /**
  * Erases a tenant in one transaction: its claims, rows, identity providers, the tenant itself, its audit trail. A
  * statement that was running for the tenant meanwhile may still commit a row that the transaction could not see; so
@@ -66,6 +74,10 @@ async function erase(
     [id],
   );
   erased.set("bulkhead.development_keys", keys.rowCount ?? 0);
+  for (const table of ["api_keys", "revocations", "role_assignments", "used_proofs"] as const) {
+    const gone = await db.query(ERASE[table], [id]);
+    erased.set(`bulkhead.${table}`, gone.rowCount ?? 0);
+  }
   const issuers = await db.query("DELETE FROM bulkhead.issuers WHERE tenant_id = $1", [id]);
   erased.set("bulkhead.issuers", issuers.rowCount ?? 0);
   const tenants = await db.query("DELETE FROM bulkhead.tenants WHERE id = $1", [id]);

@@ -49,12 +49,12 @@ export function createKeySets(
   const fetch = options.fetch ?? createKeyFetch(options);
   const records = new Map<IssuerId, IssuerKeys>();
 
-  function recordOf(issuer: TrustedIssuer): IssuerKeys {
+  function recordOf(issuer: TrustedIssuer, jwksUri: string): IssuerKeys {
     const known = records.get(issuer.id);
     // Another address is another set: keys of the old one must not outlive the change.
-    if (known !== undefined && known.jwksUri === issuer.jwksUri) return known;
+    if (known !== undefined && known.jwksUri === jwksUri) return known;
     const record: IssuerKeys = {
-      jwksUri: issuer.jwksUri,
+      jwksUri,
       set: undefined,
       readAt: 0,
       attemptedAt: Number.NEGATIVE_INFINITY,
@@ -107,7 +107,8 @@ export function createKeySets(
 
   return {
     find(issuer, wanted) {
-      const record = recordOf(issuer);
+      if (issuer.jwksUri === null) return refuse("token_invalid", { cause: "the issuer publishes no keys" });
+      const record = recordOf(issuer, issuer.jwksUri);
       const now = clock.monotonic();
       const fresh = record.set !== undefined && now - record.readAt <= FRESH_MS;
       const known = fresh && record.set?.find(wanted) !== "unknown";

@@ -5,11 +5,15 @@ import type { TenantId } from "../core/ids.ts";
 export interface Principal {
   readonly tenantId: TenantId;
   readonly kind: "user" | "client" | "key";
-  readonly issuer: string;
+  /** The issuer of the caller's token; null for an API key. */
+  readonly issuer: string | null;
+  /** The token's subject, or the API key's id. */
   readonly subject: string;
   readonly clientId: string | null;
-  /** Permissions granted by the credential. */
+  /** Everything granted: by the credential's scopes, and by the roles. May hold wildcards: `tickets:*`. */
   readonly permissions: ReadonlySet<string>;
+  /** Roles of the tenant that the caller has, by the token or by assignment. */
+  readonly roles: readonly string[];
   /** Milliseconds since 1970 at which the credential ends. */
   readonly expiresAt: number;
 }

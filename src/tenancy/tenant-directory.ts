@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
+import type { ApiKeyId, IssuerId, Slug, TenantId } from "../core/ids.ts";
 import { createSnapshotCache } from "./snapshot-cache.ts";
 import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
 
@@ -13,6 +13,8 @@ export interface ConfigurationChanges {
 /** Where configuration is kept: the data room's port. Each rejects when it cannot be read. */
 export interface ConfigurationSource {
   snapshotOfSlug(slug: Slug): Promise<TenantSnapshot | null>;
+  snapshotOfId(id: TenantId): Promise<TenantSnapshot | null>;
+  snapshotOfKey(key: ApiKeyId): Promise<TenantSnapshot | null>;
   snapshotOfClaim(issuer: IssuerId, claimValue: string): Promise<TenantSnapshot | null>;
   brokers(): Promise<readonly TrustedIssuer[]>;
   changesSince(version: number): Promise<ConfigurationChanges>;
@@ -25,6 +27,9 @@ export interface ConfigurationSource {
 export interface TenantDirectory {
   /** Null: no such tenant. */
   bySlug(slug: Slug): TenantSnapshot | null | Promise<TenantSnapshot | null>;
+  byId(id: TenantId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
+  /** The tenant that has an API key. */
+  byKey(key: ApiKeyId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   /** The tenant that a broker's claim value stands for. */
   byClaim(issuer: IssuerId, claimValue: string): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   brokers(): readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]>;
@@ -46,6 +51,8 @@ export function createTenantDirectory(options: {
 }): TenantDirectory {
   const { source, clock, maxStaleMs } = options;
   const bySlug = createSnapshotCache(clock);
+  const byId = createSnapshotCache(clock);
+  const byKey = createSnapshotCache(clock);
   const byClaim = createSnapshotCache(clock);
   const listeners: ((tenantId: TenantId | null, version: number) => void)[] = [];
   let brokers: readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]> | null = null;
@@ -56,6 +63,8 @@ export function createTenantDirectory(options: {
     brokers = changes.everything || brokers instanceof Promise ? null : brokers;
     const changed = changes.everything ? "everything" : new Set(changes.tenants);
     bySlug.drop(changed);
+    byId.drop(changed);
+    byKey.drop(changed);
     byClaim.drop(changed);
   };
 
@@ -85,6 +94,8 @@ export function createTenantDirectory(options: {
 
   return {
     bySlug: (slug) => bySlug.get(slug, () => source.snapshotOfSlug(slug)),
+    byId: (id) => byId.get(id, () => source.snapshotOfId(id)),
+    byKey: (key) => byKey.get(key, () => source.snapshotOfKey(key)),
     byClaim: (issuer, value) =>
       byClaim.get(`${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
     brokers() {

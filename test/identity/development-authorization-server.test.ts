@@ -18,6 +18,7 @@ import { generateSigningKey } from "../../src/identity/development/signing-key.t
 import { createKeySets } from "../../src/identity/key-sets.ts";
 import { createTokenVerifier } from "../../src/identity/token-verifier.ts";
 import type { TrustedIssuer } from "../../src/tenancy/tenant-snapshot.ts";
+import { ISSUER_DEFAULTS } from "./fake-issuer.ts";
 
 const ACME = "tnt_0000000000000000000000acme" as TenantId;
 const GLOBEX = "tnt_00000000000000000000globex" as TenantId;
@@ -122,11 +123,8 @@ async function trustedOf(issuer: DevelopmentIssuer, tenantValue: string | null):
     issuer: issuer.issuer,
     jwksUri: String(metadata.jwks_uri),
     broker: issuer.broker,
-    audience: null,
-    tenantClaim: "tenant_id",
+    ...ISSUER_DEFAULTS,
     tenantValue,
-    algorithms: ["ES256"],
-    tokenType: "at+jwt",
     development: true,
   };
 }

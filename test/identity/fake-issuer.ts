@@ -53,6 +53,20 @@ export async function makeKey(kid: string, alg = "ES256"): Promise<FakeKey> {
   };
 }
 
+/** What a registration has that says nothing in particular. */
+export const ISSUER_DEFAULTS = {
+  audience: null,
+  otherAudiences: [],
+  tenantClaim: "tenant_id",
+  tenantClaimForm: "text",
+  scopeClaims: ["scope"],
+  rolesClaim: null,
+  algorithms: ["ES256"],
+  tokenType: "at+jwt",
+  maxLifetimeSeconds: 3_600,
+  introspection: null,
+} as const satisfies Partial<TrustedIssuer>;
+
 let registrations = 0;
 
 /** A registration that trusts `issuer`, of one tenant whose claim value is `tnt_acme`. */
@@ -63,11 +77,8 @@ export function registration(issuer: FakeIssuer, changes: Partial<TrustedIssuer>
     issuer: issuer.origin,
     jwksUri: `${issuer.origin}/jwks`,
     broker: false,
-    audience: null,
-    tenantClaim: "tenant_id",
+    ...ISSUER_DEFAULTS,
     tenantValue: "tnt_acme",
-    algorithms: ["ES256"],
-    tokenType: "at+jwt",
     development: false,
     ...changes,
   };

@@ -22,6 +22,7 @@ function contextOf(slug: string, permissions: readonly string[] = []) {
     subject: "ada",
     clientId: null,
     permissions: new Set(permissions),
+    roles: [],
     expiresAt: 1,
   };
   const events: BulkheadEvent[] = [];

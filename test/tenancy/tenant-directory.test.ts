@@ -34,6 +34,8 @@ function fakeSource() {
   };
   const source: ConfigurationSource = {
     snapshotOfSlug: (text) => read(`slug ${text}`, () => tenants.get(text) ?? null),
+    snapshotOfId: (id) => read(`id ${id}`, () => [...tenants.values()].find((one) => one.id === id) ?? null),
+    snapshotOfKey: (key) => read(`key ${key}`, () => tenants.get(key) ?? null),
     snapshotOfClaim: (issuer, value) => read(`claim ${issuer} ${value}`, () => tenants.get(value) ?? null),
     brokers: () => read("brokers", () => brokers),
     changesSince: (since) =>

@@ -1,0 +1,20 @@
+import type { ApiKeyId, IssuerId } from "../core/ids.ts";
+
+/** What a caller proved to have, as far as it must be known later: to end what it began when it no longer holds. */
+export type Credential =
+  | {
+      readonly kind: "token";
+      /** The registration that verified it. */
+      readonly issuerId: IssuerId;
+      readonly issuer: string;
+      readonly subject: string;
+      /** `jti`. */
+      readonly tokenId: string | null;
+      /** `iat` in milliseconds since 1970; 0 where an introspected token has none. */
+      readonly issuedAt: number;
+      /** `kid` of the key that signed it; null for an introspected token, and for a key without one. */
+      readonly signingKeyId: string | null;
+      /** Milliseconds since 1970. */
+      readonly expiresAt: number;
+    }
+  | { readonly kind: "key"; readonly keyId: ApiKeyId; readonly expiresAt: number };
