@@ -16,6 +16,7 @@ const ASSEMBLY = [
   "server",
   "bulkhead-options",
   "instance",
+  "authentication",
   "dispatch",
   "development",
   "development-access",

@@ -21,6 +21,16 @@ export interface BulkheadOptions {
   /** Further Host and Origin values to serve. */
   readonly hosts?: readonly string[];
   readonly origins?: readonly string[];
+  /**
+   * Seals the secrets that the database keeps, such as those of introspection clients: 32 random bytes in base64url.
+   * Without one, no secret can be kept.
+   */
+  readonly masterKey?: string;
+  /**
+   * Host names of identity providers inside the company: only these may have addresses that are not public. Default:
+   * none.
+   */
+  readonly privateHosts?: readonly string[];
   /** Runs migrations before serving. Default false: `bulkhead migrate` does it. */
   readonly migrate?: boolean;
   /** Most connections to the database: of the tenant door and of the system door. Default 20 and 5. */

@@ -1,23 +1,32 @@
 /** Development mode: demonstration tenants, an issuer for each, and tokens without passwords. Never built by `serve`. */
+import { randomBytes } from "node:crypto";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { DemonstrationTenant, DevelopmentDefinition } from "./catalog/define.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink } from "./core/event.ts";
 import { Fault } from "./core/fault.ts";
 import { type IdSource, parseSlug, type Slug } from "./core/ids.ts";
+import { refuse } from "./core/refusal.ts";
+import { createDevelopmentIssuers } from "./data/development-issuers.ts";
 import { setUpDevelopment } from "./data/development-setup.ts";
+import { createDevelopmentStorage } from "./data/development-storage.ts";
 import type { SystemDoor } from "./data/system-door.ts";
 import type { TenantDoor } from "./data/tenant-door.ts";
-import type { Development } from "./development-access.ts";
+import type { Development, DevelopmentTenantAccess } from "./development-access.ts";
 import { createDevelopmentAuthorizationServer } from "./identity/development/authorization-server.ts";
-import { developmentIssuerUrl } from "./identity/development/development-issuer.ts";
+import { type DevelopmentIssuer, developmentIssuerUrl } from "./identity/development/development-issuer.ts";
+import { signAccessToken } from "./identity/development/sign-access-token.ts";
 import { generateSigningKey } from "./identity/development/signing-key.ts";
 
 const TOKEN_SECONDS = 3_600;
 /** Name of the broker's issuer: not a slug, so that no tenant can have it. */
 const BROKER = "_shared";
 
+type Demonstrated = { readonly slug: Slug; readonly tenant: DemonstrationTenant };
+
+/** @throws Fault `setting_invalid` outside development mode, and before anything is written. */
 export async function startDevelopment(given: {
+  readonly mode: "development" | "production";
   readonly catalog: Catalog;
   readonly base: string;
   readonly resourceOf: (slug: Slug | null) => string;
@@ -27,38 +36,45 @@ export async function startDevelopment(given: {
   readonly clock: Clock;
   readonly emit: EventSink;
 }): Promise<Development> {
-  const { catalog, base, resourceOf, clock } = given;
+  const { catalog, base, resourceOf, system, ids, clock } = given;
   const definition = catalog.server.development ?? defaultDevelopment(catalog.permissions);
   const demonstrated = definition.tenants.map((tenant) => ({ tenant, slug: checkedSlug(tenant.slug) }));
-  const issuers = await setUpDevelopment(
-    { system: given.system, tenant: given.door, ids: given.ids },
-    {
-      plans: definition.plans ?? {},
-      tenants: demonstrated.map(({ tenant, slug }) => ({
-        slug,
-        name: tenant.name,
-        plan: tenant.plan,
-        seed: async (into) => tenant.seed?.(into),
-      })),
-      issuerOf: (slug) => developmentIssuerUrl(base, slug ?? BROKER),
-      jwksUriOf: (issuer) => `${issuer}/jwks`,
-      newSigningKey: async () => ({ ...(await generateSigningKey()) }),
-    },
-  );
-
-  const all = issuers.flatMap(({ slug, tenantId }) =>
-    slug === null || tenantId === null ? [] : [{ slug, id: tenantId }],
-  );
-  const usersOf = (slug: Slug): DemonstrationTenant["users"] =>
-    demonstrated.find((entry) => entry.slug === slug)?.tenant.users ?? [
-      { subject: "developer", name: "Developer", permissions: catalog.permissions },
-    ];
-  const nameOf = (slug: Slug): string =>
-    demonstrated.find((entry) => entry.slug === slug)?.tenant.name ?? slug;
+  const issuers = createDevelopmentIssuers({
+    system,
+    ids,
+    brokerName: BROKER,
+    issuerOf: (slug) => developmentIssuerUrl(base, slug ?? BROKER),
+    jwksUriOf: (issuer) => `${issuer}/jwks`,
+    newSigningKey: async () => ({ ...(await generateSigningKey()) }),
+  });
+  const issuerOf = async (slug: Slug | null): Promise<DevelopmentIssuer | null> => {
+    const record = await issuers.find(slug);
+    return (
+      record && {
+        name: slug ?? BROKER,
+        issuer: record.issuer,
+        resource: resourceOf(slug),
+        tenants: record.tenants.map(({ id, name }) => ({ id, name })),
+        users: record.tenants.flatMap((tenant) =>
+          usersOf(tenant.slug).map((user) => ({ ...user, tenantId: tenant.id })),
+        ),
+        // A tenant may name scopes of its own in its metadata, which clients then ask for.
+        scopes: [...catalog.permissions, ...record.tenants.flatMap((tenant) => tenant.scopes)],
+        signingKey: record.privateKey,
+        broker: slug === null,
+      }
+    );
+  };
   const authorizationServer = createDevelopmentAuthorizationServer({
+    mode: given.mode,
     baseUrl: base,
-    scopes: catalog.permissions,
+    issuerOf: async (name) => {
+      const slug = name === BROKER ? null : parseSlug(name);
+      return slug === null && name !== BROKER ? null : issuerOf(slug);
+    },
+    storage: createDevelopmentStorage(system),
     clock,
+    fetch: (...request) => globalThis.fetch(...request),
     onFault: (cause) =>
       given.emit({
         type: "fault",
@@ -68,77 +84,104 @@ export async function startDevelopment(given: {
         message: "The development authorization server failed.",
         cause,
       }),
-    issuers: issuers.map((record) => {
-      const own = record.slug === null ? all : all.filter((tenant) => tenant.slug === record.slug);
-      return {
-        name: record.slug ?? BROKER,
-        issuer: record.issuer,
-        tenants: own.map(({ slug, id }) => ({
-          id,
-          slug,
-          name: nameOf(slug),
-          resource: resourceOf(record.slug === null ? null : slug),
-        })),
-        users: own.flatMap(({ slug, id }) => usersOf(slug).map((user) => ({ ...user, tenantId: id }))),
-        signingKey: record.privateKey,
-        broker: record.slug === null,
-      };
-    }),
   });
-  const broker = developmentIssuerUrl(base, BROKER);
+  await setUpDevelopment(
+    { system, tenant: given.door, ids },
+    {
+      plans: definition.plans ?? {},
+      tenants: demonstrated.map(({ tenant, slug }) => ({
+        slug,
+        name: tenant.name,
+        plan: tenant.plan,
+        seed: async (into) => tenant.seed?.(into),
+      })),
+    },
+  );
+  await issuers.setUp();
+
+  const signing = { clock, random: randomBytes };
+  /** People of the module's own tenants; of any other tenant one, who may do everything. */
+  function usersOf(slug: Slug): DemonstrationTenant["users"] {
+    return (
+      demonstrated.find((entry) => entry.slug === slug)?.tenant.users ?? [
+        { subject: "developer", name: "Developer", permissions: catalog.permissions },
+      ]
+    );
+  }
+
+  async function accessTo({ slug, tenant }: Demonstrated): Promise<DevelopmentTenantAccess | null> {
+    const [own, broker] = await Promise.all([issuerOf(slug), issuerOf(null)]);
+    const [at] = own?.tenants ?? [];
+    // Deleted by the operator: its slug never comes back.
+    if (own === null || broker === null || at === undefined) return null;
+    const [first] = tenant.users;
+    if (first === undefined)
+      throw new Fault("server_invalid", { detail: `The demonstration tenant ${slug} has no users.` });
+    const sign = async (from: DevelopmentIssuer, user: typeof first): Promise<string> => {
+      const { subject, permissions } = user;
+      const of = { tenantId: at.id, subject, permissions, lifetimeSeconds: TOKEN_SECONDS };
+      return (await signAccessToken(from, of, signing)).token;
+    };
+    return {
+      id: at.id,
+      slug,
+      plan: tenant.plan,
+      mcp: own.resource,
+      issuer: own.issuer,
+      token: await sign(own, first),
+      sharedToken: await sign(broker, first),
+      users: await Promise.all(
+        tenant.users.map(async (user) => ({
+          subject: user.subject,
+          name: user.name,
+          permissions: user.permissions,
+          token: await sign(own, user),
+        })),
+      ),
+    };
+  }
 
   return {
     authorizationServer,
-    issuer: broker,
-    tenants: () =>
-      Promise.all(
-        demonstrated.flatMap(({ tenant, slug }) => {
-          const id = all.find((entry) => entry.slug === slug)?.id;
-          // Deleted by the operator: its slug never comes back.
-          if (id === undefined) return [];
-          const issuer = developmentIssuerUrl(base, slug);
-          const sign = (
-            user: DemonstrationTenant["users"][number],
-            from: string,
-            resource: string,
-          ): Promise<string> =>
-            authorizationServer.issueToken({
-              issuer: from,
-              tenantId: id,
-              subject: user.subject,
-              resource,
-              permissions: user.permissions,
-              lifetimeSeconds: TOKEN_SECONDS,
-            });
-          return [
-            (async () => {
-              const first = tenant.users[0];
-              if (first === undefined)
-                throw new Fault("server_invalid", {
-                  detail: `The demonstration tenant ${slug} has no users.`,
-                });
-              const mcp = resourceOf(slug);
-              return {
-                id,
-                slug,
-                plan: tenant.plan,
-                mcp,
-                issuer,
-                token: await sign(first, issuer, mcp),
-                sharedToken: await sign(first, broker, resourceOf(null)),
-                users: await Promise.all(
-                  tenant.users.map(async (user) => ({
-                    subject: user.subject,
-                    name: user.name,
-                    permissions: user.permissions,
-                    token: await sign(user, issuer, mcp),
-                  })),
-                ),
-              };
-            })(),
-          ];
-        }),
-      ),
+    issuer: developmentIssuerUrl(base, BROKER),
+    tenants: async () => {
+      const found = await Promise.all(demonstrated.map(accessTo));
+      return found.filter((access) => access !== null);
+    },
+    refresh: () => issuers.refresh(),
+    async issueDevelopmentToken({ tenant, user, subject, scopes, expiresInSeconds, shared }) {
+      const issuer = await issuerOf(shared ? null : tenant.slug);
+      if (issuer === null || !issuer.tenants.some((one) => one.id === tenant.id)) {
+        return refuse("tenant_not_found");
+      }
+      const users = issuer.users.filter((one) => one.tenantId === tenant.id);
+      const named = user === null ? users[0] : users.find((one) => one.subject === user);
+      if (subject === null && named === undefined) {
+        const there = users.map((one) => one.subject).join(", ");
+        return refuse("input_invalid", { detail: `The tenant's demonstration users are: ${there}.` });
+      }
+      const permissions = scopes ?? (subject === null ? named?.permissions : undefined);
+      if (permissions === undefined) {
+        return refuse("input_invalid", {
+          detail: "A subject that is no demonstration user needs the scopes named.",
+        });
+      }
+      const of = {
+        tenantId: tenant.id,
+        subject: subject ?? named?.subject ?? "",
+        permissions,
+        lifetimeSeconds: expiresInSeconds,
+      };
+      const { token, expiresAt } = await signAccessToken(issuer, of, signing);
+      return {
+        token,
+        issuer: issuer.issuer,
+        audience: issuer.resource,
+        subject: of.subject,
+        scopes: permissions,
+        expiresAt,
+      };
+    },
   };
 }
 

@@ -71,7 +71,7 @@ export function createDispatch(to: {
         refuseRequest(res, refuse("route_unknown"));
         return;
       case "unknown":
-        if (to.development?.authorizationServer.handle(req, res) === true) return;
+        if ((await to.development?.authorizationServer.handle(req, res)) === true) return;
         refuseRequest(res, refuse("route_unknown"));
         return;
     }

@@ -9,6 +9,7 @@ export {
   defineServer,
   defineTool,
   type JsonSchema,
+  type PermissionsDefinition,
   type PromptArgument,
   type PromptDefinition,
   type PromptMessage,

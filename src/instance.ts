@@ -1,9 +1,12 @@
 /** One instance: builds the rooms, hands each its ports, and starts and stops what they make together. */
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createAdminApi } from "./admin/admin-api.ts";
+import { createAdminCallers } from "./admin/admin-callers.ts";
+import { createAuthentication } from "./authentication.ts";
 import type { BulkheadOptions } from "./bulkhead-options.ts";
 import type { Catalog } from "./catalog/catalog.ts";
-import { createTenantViews, type Permits } from "./catalog/tenant-view.ts";
+import { createTenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import { errorRow } from "./core/error-table.ts";
 import type { BulkheadEvent } from "./core/event.ts";
@@ -28,10 +31,11 @@ import { createTenantDoor } from "./data/tenant-door.ts";
 import { startDevelopment } from "./development.ts";
 import type { Development } from "./development-access.ts";
 import { createDispatch } from "./dispatch.ts";
-import { createKeySets } from "./identity/key-sets.ts";
+import { createAccessPolicy } from "./identity/access-policy.ts";
+import type { Caller } from "./identity/caller.ts";
 import type { createOperatorGate } from "./identity/operator-gate.ts";
-import { decideAccess } from "./identity/permissions.ts";
-import { createTokenVerifier } from "./identity/token-verifier.ts";
+import { permissionsUnder } from "./identity/principal-of.ts";
+import type { SecretBox } from "./identity/secret-box.ts";
 import { createAddressLimiter } from "./limits/address-limiter.ts";
 import { createConcurrencyLimiter } from "./limits/concurrency.ts";
 import { createTenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
@@ -43,7 +47,11 @@ import { createMetrics } from "./observe/metrics.ts";
 import { createRefusalSummary } from "./observe/refusal-summary.ts";
 import { createPipeline } from "./pipeline.ts";
 import { answerRefusal } from "./protocol/answers.ts";
+import { createConfigurationFollower } from "./protocol/configuration-follower.ts";
 import { createHostGuard } from "./protocol/host-guard.ts";
+import { createListenOperation } from "./protocol/listen-operation.ts";
+import { createListenStreams } from "./protocol/listen-streams.ts";
+import { createOpenWork } from "./protocol/open-work.ts";
 import { createOperationRunner } from "./protocol/operation-runner.ts";
 import { createTenantDirectory } from "./tenancy/tenant-directory.ts";
 import { VERSION } from "./version.ts";
@@ -59,9 +67,9 @@ const SUMMARY_MS = 5_000;
 const HEARTBEAT_MS = 1_000;
 const RECOVERY_MS = 2_000;
 const SWEEP_MS = 60_000;
+/** Open streams are looked at this often: how late the end of a credential can end one. */
+const STREAMS_MS = 500;
 const HOUSEKEEPING_MS = 10 * 60_000;
-/** Verified tokens remembered. */
-const TOKEN_CACHE = 20_000;
 
 /** A server that has started. Stopping is three steps: take no more, wait for what runs, close everything. */
 export interface Instance {
@@ -79,10 +87,11 @@ export async function startInstance(
     readonly catalog: Catalog;
     readonly publicUrl: URL;
     readonly gate: ReturnType<typeof createOperatorGate>;
+    readonly secrets: SecretBox | null;
     readonly clock: Clock;
   },
 ): Promise<Instance> {
-  const { catalog, publicUrl, gate, clock } = given;
+  const { catalog, publicUrl, gate, secrets, clock } = given;
   const mode = options.mode ?? "production";
   const ids = createIdSource(clock.now);
   const instanceId = ids.instance();
@@ -140,7 +149,7 @@ export async function startInstance(
 
     const development =
       mode === "development"
-        ? await startDevelopment({ catalog, base, resourceOf, system, door, ids, clock, emit })
+        ? await startDevelopment({ mode, catalog, base, resourceOf, system, door, ids, clock, emit })
         : null;
 
     // Tenancy: configuration, kept current.
@@ -154,10 +163,10 @@ export async function startInstance(
     );
     await directory.refresh();
 
-    const permits: Permits = (granted, required) => decideAccess(granted, required).allowed;
+    const policy = createAccessPolicy(catalog.hierarchy, catalog.permissions);
     const views = createTenantViews({
       catalog,
-      permits,
+      permits: (granted, required) => policy.decide(granted, required).allowed,
       onCut: (snapshot, what, defined, limit) =>
         emit({
           type: "fault",
@@ -169,6 +178,7 @@ export async function startInstance(
         }),
     });
     const rates = createTenantRateLimiter(clock);
+    const addresses = createAddressLimiter(clock);
     let draining = false;
     const runner = createOperationRunner((snapshot, readOnly) => ({
       openSql: (signal) =>
@@ -180,30 +190,63 @@ export async function startInstance(
       emit,
       now: clock.now,
     }));
+
+    // What is open, and ends when the credential behind it does.
+    const openWork = createOpenWork<Caller>();
+    const { name, title, version } = catalog.server;
+    const streams = createListenStreams({
+      clock,
+      views,
+      serverInfo: JSON.stringify({ name, ...(title === undefined ? {} : { title }), version }),
+    });
+    const { authenticator, issuers } = createAuthentication({
+      mode,
+      clock,
+      directory,
+      system,
+      resourceOf,
+      catalogPermissions: catalog.permissions,
+      secrets,
+      privateHosts: options.privateHosts ?? [],
+    });
+    const { stillHolds } = authenticator;
+    const follower = createConfigurationFollower({
+      current: directory.byId,
+      openWork,
+      stillHolds,
+      streams,
+      onFault: (cause) => tell("streams")(cause),
+    });
+    directory.onChange((tenantId) => follower.changed(tenantId));
+
     const pipeline = createPipeline({
       clock,
       ids,
       emit,
       resourceOf,
-      addresses: createAddressLimiter(clock),
+      addresses,
       directory,
-      verifier: createTokenVerifier({
-        clock,
-        keySets: createKeySets({
-          clock,
-          allowLoopbackHttp: mode === "development",
-          allowPrivateAddresses: mode === "development",
-        }),
-        cacheSize: TOKEN_CACHE,
-      }),
+      authenticator,
       role: { kind: "shared" },
       rates,
       concurrency: createConcurrencyLimiter(),
       catalog,
       views,
-      permits,
+      policy,
       audit,
       runner,
+      openWork,
+      listening: createListenOperation({
+        clock,
+        ids,
+        emit,
+        audit,
+        catalog,
+        streams,
+        current: directory.byId,
+        stillHolds,
+        grantedUnder: permissionsUnder,
+      }),
       maxBodyBytes: MAX_BODY_BYTES,
       bodyTimeoutMs: BODY_TIMEOUT_MS,
       draining: () => draining,
@@ -213,12 +256,23 @@ export async function startInstance(
       ? null
       : createAdminApi({
           administration: createAdministrationRepository(system),
-          isOperator: gate.admits,
+          authenticate: createAdminCallers({
+            gate,
+            authenticator,
+            addresses,
+            rates,
+          }),
+          issuers,
+          random: randomBytes,
+          accessPorts: { policy, views, snapshotOf: directory.byName },
+          development,
           ids,
           clock,
           emit,
           mcpUrlOf: resourceOf,
           afterChange: async () => {
+            // First: an issuer that appears with its tenant is a change that the others are to hear of as well.
+            await development?.refresh();
             await notifyConfigurationChanged(system);
             await directory.refresh();
           },
@@ -249,6 +303,14 @@ export async function startInstance(
       ),
       every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
       every(SWEEP_MS, () => rates.sweep(), tell("rates")),
+      every(
+        STREAMS_MS,
+        () => {
+          streams.sweep();
+          follower.retry();
+        },
+        tell("streams"),
+      ),
       every(HOUSEKEEPING_MS, () => removeExpired(system), tell("housekeeping")),
     ];
     const notifications = listenForConfiguration(doorSettings(admin, "bulkhead_system"), () => {
@@ -316,13 +378,14 @@ export async function startInstance(
         emit({ type: "fault", at: clock.now(), level: "error", where: "process", message, cause }),
       drain() {
         draining = true;
+        streams.endAll();
         emit({ type: "lifecycle", at: clock.now(), instanceId, phase: "draining" });
       },
       async finish() {
         if (underWay === 0) return;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(() => {
-            runner.interruptAll();
+            openWork.endAll(refuse("stopping", { retryAfterMs: 1_000 }));
             // What was interrupted still writes its outcome and its answer.
             setTimeout(resolve, 500);
           }, options.drainMs ?? 10_000);

@@ -4,15 +4,16 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Catalog } from "./catalog/catalog.ts";
-import type { Permits, TenantViews } from "./catalog/tenant-view.ts";
+import type { TenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink, OperationEvent, RefusalEvent } from "./core/event.ts";
 import type { IdSource, OperationId, Slug } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
-import { readBearer } from "./identity/credentials.ts";
+import { accessNote } from "./identity/access-note.ts";
+import type { AccessPolicy } from "./identity/access-policy.ts";
+import type { Authenticator } from "./identity/authenticator.ts";
+import type { Caller } from "./identity/caller.ts";
 import { challenge, metadataUrlFor, resourceMetadata } from "./identity/resource-metadata.ts";
-import type { TokenVerifier, VerifyOptions } from "./identity/token-verifier.ts";
-import type { VerifiedToken } from "./identity/verified-token.ts";
 import type { AddressLimiter } from "./limits/address-limiter.ts";
 import type { ConcurrencyLimiter, HeldPlace } from "./limits/concurrency.ts";
 import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
@@ -21,11 +22,13 @@ import type { AuditTrail } from "./observe/audit-trail.ts";
 import { decidePlacement, type InstanceRole } from "./placement/decide-placement.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
 import { errorResponse, parseMessage, type RequestId, resultResponse } from "./protocol/json-rpc.ts";
+import type { ListenOperation } from "./protocol/listen-operation.ts";
+import type { OpenWork, Work } from "./protocol/open-work.ts";
 import type { OperationRunner, Run } from "./protocol/operation-runner.ts";
 import { type Performed, resolveOperation } from "./protocol/operations.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
 import { checkRequest, type ModernRequest, REVISION } from "./protocol/revision-2026-07-28.ts";
-import { actorOf, type Principal } from "./tenancy/principal.ts";
+import { actorOf } from "./tenancy/principal.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
@@ -38,26 +41,22 @@ export interface PipelineRooms {
   readonly resourceOf: (slug: Slug | null) => string;
   readonly addresses: AddressLimiter;
   readonly directory: TenantDirectory;
-  readonly verifier: TokenVerifier;
+  readonly authenticator: Authenticator;
   readonly role: InstanceRole;
   readonly rates: TenantRateLimiter;
   readonly concurrency: ConcurrencyLimiter;
   readonly catalog: Catalog;
   readonly views: TenantViews;
-  readonly permits: Permits;
+  readonly policy: AccessPolicy;
   readonly audit: AuditTrail;
   readonly runner: OperationRunner;
+  readonly openWork: OpenWork<Caller>;
+  readonly listening: ListenOperation<Caller>;
   /** Largest body of any tenant whose limit says nothing, in bytes. */
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
   /** True once the server takes no more requests. */
   readonly draining: () => boolean;
-}
-
-/** A caller who is known, on a tenant that is served here. */
-interface Caller {
-  readonly snapshot: TenantSnapshot;
-  readonly principal: Principal;
 }
 
 /** Serves the MCP endpoint of one tenant, or the shared one (slug null), and its resource metadata. */
@@ -90,6 +89,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       tenantId: at.caller?.snapshot.id ?? null,
       stage: at.stage,
       code: refusal.code,
+      ...lackedPermission(refusal),
       cause: refusal.cause,
     });
     answerRefusal(res, refusal, {
@@ -105,12 +105,15 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       case "credentials_missing":
       case "token_invalid":
       case "credentials_malformed":
+      case "dpop_proof_invalid":
+      case "credentials_ended":
       case "scope_insufficient":
       case "tenant_suspended":
         return challenge({
           metadataUrl: metadataUrlFor(rooms.resourceOf(slug)),
           code: refusal.code,
           scopes: refusal.scopes ?? [],
+          ...(refusal.schemes === undefined ? {} : { schemes: refusal.schemes }),
         });
       default:
         return undefined;
@@ -135,8 +138,14 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const address = req.socket.remoteAddress ?? "";
     const flooding = rooms.addresses.check(address);
 
-    // ---- identity and tenancy: a token, and the one tenant that it may act for -----------------------------------
-    const caller = await identify(req, slug, flooding);
+    // ---- identity and tenancy: a credential, and the one tenant that it may act for ------------------------------
+    const caller = await rooms.authenticator.authenticate({
+      rawHeaders: req.rawHeaders,
+      url: req.url ?? "",
+      method: req.method,
+      slug,
+      flooding,
+    });
     if (isRefusal(caller)) {
       if (COUNTED_FAILURES.has(caller.code)) rooms.addresses.failed(address);
       return refuseRequest(res, caller, { stage: caller === flooding ? "admit" : "identity", slug });
@@ -156,17 +165,25 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     // ---- admit A, by operations in flight: what is being read takes a place as well ------------------------------
     const place = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
     if (isRefusal(place)) return refuseRequest(res, place, { stage: "admit", slug, caller });
+    // From here on what ends the credential ends the request: while its body is read, and while it runs.
+    const work = rooms.openWork.begin(caller);
     try {
-      await serveMessage(req, res, { slug, caller, place });
+      await serveMessage(req, res, { slug, caller, place, work });
     } finally {
       place.leave();
+      work.finish();
     }
   };
 
   const serveMessage = async (
     req: IncomingMessage,
     res: ServerResponse,
-    of: { readonly slug: Slug | null; readonly caller: Caller; readonly place: HeldPlace },
+    of: {
+      readonly slug: Slug | null;
+      readonly caller: Caller;
+      readonly place: HeldPlace;
+      readonly work: Work;
+    },
   ): Promise<void> => {
     const { slug, caller } = of;
     const { snapshot } = caller;
@@ -187,6 +204,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       rooms.bodyTimeoutMs,
     );
     if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
+    if (of.work.ended !== null) return refuseMessage(of.work.ended, { bodyRead: true });
     const message = parseMessage(body);
     if (isRefusal(message)) return refuseMessage(message, { bodyRead: true });
     if (message.id === undefined) {
@@ -203,45 +221,20 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       return refuseRequest(res, over, { stage: "admit", slug, caller, id: request.id, bodyRead: true });
     }
 
+    // ---- a stream: it outlives this request, and leaves its place among the operations in flight ------------------
+    if (request.method === "subscriptions/listen") {
+      const { headers } = req;
+      const bytesIn = body.length;
+      const refused = await rooms.listening.open(request, res, { caller, work: of.work, headers, bytesIn });
+      if (refused !== null) {
+        const stage = refused.code === "rate_limited" ? "admit" : "catalog";
+        refuseRequest(res, refused, { stage, slug, caller, id: request.id, bodyRead: true });
+      }
+      return;
+    }
+
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
     await operate(req, res, { ...of, request, bytesIn: body.length });
-  };
-
-  /**
-   * Who calls, and for which tenant: the token's issuer and claim decide, and must agree with the URL.
-   * @param flooding the refusal of an address that keeps failing: only a token that was verified before passes it.
-   */
-  const identify = async (
-    req: IncomingMessage,
-    slug: Slug | null,
-    flooding: Refusal | null,
-  ): Promise<Caller | Refusal> => {
-    const { verifier } = rooms;
-    const resource = rooms.resourceOf(slug);
-    const looked = slug === null ? null : directory.bySlug(slug);
-    // Slugs that nobody has cost a look into the database each.
-    if (looked instanceof Promise && flooding !== null) return flooding;
-    const named = looked instanceof Promise ? await looked : looked;
-    if (slug !== null && named === null) return refuse("route_unknown");
-    const credentials = readBearer(req.rawHeaders, req.url ?? "");
-    const scopes = named === null ? rooms.catalog.permissions : scopesOf(named);
-    if (isRefusal(credentials)) return flooding ?? { ...credentials, scopes };
-    const options: VerifyOptions =
-      named === null
-        ? { resource, candidates: await directory.brokers(), tenantOf: "claim" }
-        : { resource, candidates: named.issuers };
-    const token =
-      flooding === null
-        ? await verifier.verify(credentials.token, options)
-        : (verifier.recall(credentials.token, options) ?? flooding);
-    if (isRefusal(token)) return token === flooding ? token : { ...token, scopes };
-    const snapshot =
-      named ??
-      (token.tenantClaim === null ? null : await directory.byClaim(token.issuer.id, token.tenantClaim));
-    if (snapshot === null) {
-      return refuse("token_invalid", { cause: "the claim's value stands for no tenant", scopes });
-    }
-    return { snapshot, principal: principalOf(token, snapshot) };
   };
 
   const scopesOf = (snapshot: TenantSnapshot): readonly string[] =>
@@ -255,6 +248,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       readonly slug: Slug | null;
       readonly caller: Caller;
       readonly place: HeldPlace;
+      readonly work: Work;
       readonly request: ModernRequest;
       readonly bytesIn: number;
     },
@@ -270,7 +264,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       catalog: rooms.catalog,
       view: rooms.views.of(snapshot),
       granted: principal.permissions,
-      permits: rooms.permits,
+      policy: rooms.policy,
       headers: req.headers,
     });
     if (isRefusal(operation)) return refuseOperation(operation);
@@ -278,6 +272,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const at = clock.now();
     const actor = actorOf(principal);
     const { target, readOnly } = operation;
+    const access = accessNote(operation.access, caller);
     /** Its one event, from which come the log line, the metrics and the audit row. Whole, since all of them read it. */
     const eventOf = (run: Run, result: Performed | Refusal, text: string): OperationEvent => ({
       type: "operation",
@@ -294,7 +289,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       bytesIn: of.bytesIn,
       bytesOut: Buffer.byteLength(text),
       protocolVersion: REVISION,
-      access: { reason: "not_required" },
+      access,
       notes: run.notes,
       cause: run.cause,
     });
@@ -308,12 +303,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
         actor,
         method: request.method,
         target,
+        access,
       });
       const unrecorded = await recorded(rooms.audit.commit(intent), false);
       if (unrecorded !== null) return refuseOperation(unrecorded);
     }
 
-    const run = await rooms.runner.run({ operation, snapshot, principal, operationId, res });
+    const run = await rooms.runner.run({ operation, snapshot, principal, operationId, res, work: of.work });
     if (run.stillWorking !== null) of.place.keepUntil(run.stillWorking);
 
     let result = withOperationId(run.result, operationId);
@@ -362,6 +358,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       authorizationServers: issuers.map((issuer) => issuer.issuer),
       scopes: snapshot === null ? rooms.catalog.permissions : scopesOf(snapshot),
       name: title ?? name,
+      ...(snapshot === null ? {} : { dpop: snapshot.dpop }),
     });
     if (document === null || (slug !== null && snapshot === null)) {
       return refuseRequest(res, refuse("route_unknown"), { stage: "http", slug });
@@ -376,20 +373,14 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 const COUNTED_FAILURES: ReadonlySet<string> = new Set([
   "token_invalid",
   "credentials_malformed",
+  "dpop_proof_invalid",
   "route_unknown",
 ]);
 
-function principalOf(token: VerifiedToken, snapshot: TenantSnapshot): Principal {
-  return Object.freeze({
-    tenantId: snapshot.id,
-    kind: token.clientId !== null && token.clientId === token.subject ? "client" : "user",
-    issuer: token.issuer.issuer,
-    subject: token.subject,
-    clientId: token.clientId,
-    permissions: token.permissions,
-    roles: [],
-    expiresAt: token.expiresAt,
-  });
+/** The permission that was lacking: what the catalog requires, and nothing that the caller sent. */
+function lackedPermission(refusal: Refusal): Pick<RefusalEvent, "permission"> {
+  const permission = refusal.code === "scope_insufficient" ? refusal.scopes?.[0] : undefined;
+  return permission === undefined ? {} : { permission };
 }
 
 /** A refusal of an operation says which one, so that the operator finds its cause in the log. */
@@ -415,6 +406,7 @@ function outcomeOf(refusal: Refusal): OperationEvent["outcome"] {
     case "stopping":
     case "cancelled":
     case "call_timed_out":
+    case "credentials_ended":
       return "cancelled";
     default:
       return "failed";

@@ -8,6 +8,7 @@ import { Fault } from "./core/fault.ts";
 import { refuse } from "./core/refusal.ts";
 import type { Development } from "./development-access.ts";
 import { createOperatorGate } from "./identity/operator-gate.ts";
+import { createSecretBox } from "./identity/secret-box.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { answerRefusal } from "./protocol/answers.ts";
 import { isLoopback } from "./protocol/host-guard.ts";
@@ -44,8 +45,9 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   const catalog = compileCatalog(options.server);
   const publicUrl = parsePublicUrl(options.publicUrl, options.mode ?? "production");
   const gate = createOperatorGate(options.operatorToken);
+  const secrets = options.masterKey === undefined ? null : createSecretBox(options.masterKey);
   const clock = options.clock ?? systemClock;
-  const starting = startInstance(options, { catalog, publicUrl, gate, clock });
+  const starting = startInstance(options, { catalog, publicUrl, gate, secrets, clock });
   // Whoever awaits ready() or listen() hears of it; nobody may have asked yet.
   starting.catch(() => {});
   let running: Instance | null = null;

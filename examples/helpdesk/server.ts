@@ -35,6 +35,8 @@ export default defineServer({
   ],
   resources: [guide, ticketResource],
   prompts: [draftReply],
+  // Who may change may read, and who may close may do what an agent may.
+  permissions: { implies: { "*:write": ["*:read"], "tickets:manage": ["tickets:write"] } },
   migrations: new URL("./migrations/", import.meta.url),
   development: { plans, tenants: [acme, globex] },
 });

@@ -4,7 +4,12 @@ import type { ErrorCode } from "../core/error-table.ts";
 import type { EventSink } from "../core/event.ts";
 import type { IdSource, Slug, TenantId } from "../core/ids.ts";
 import type { Refusal } from "../core/refusal.ts";
+import type { Principal } from "../tenancy/principal.ts";
+import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { AccessPorts } from "./access-ports.ts";
 import type { Administration, ExpectedVersions } from "./administration.ts";
+import type { DevelopmentTokens } from "./development-tokens.ts";
+import type { IssuerPorts } from "./issuer-ports.ts";
 
 /** Schemas of the parts of a request; an absent part is not read. */
 export interface RequestSchemas {
@@ -22,14 +27,25 @@ export interface InputOf<R extends RequestSchemas> {
   readonly expected: ExpectedVersions;
 }
 
+/** Who asks: the operator, for all tenants, or an administrator of one tenant, for that one. */
+export type AdminCaller =
+  | { readonly kind: "operator" }
+  | { readonly kind: "tenant"; readonly snapshot: TenantSnapshot; readonly principal: Principal };
+
 /** What the operations work with. */
 export interface OperationContext {
   readonly administration: Administration;
   readonly ids: IdSource;
   readonly clock: Clock;
   readonly emit: EventSink;
-  /** URL of a tenant's MCP endpoint. */
-  readonly mcpUrlOf: (slug: Slug) => string;
+  /** URL of a tenant's MCP endpoint, and of the shared one (slug null): what tokens for it have as their audience. */
+  readonly mcpUrlOf: (slug: Slug | null) => string;
+  /** Draws so many random bytes. */
+  readonly random: (bytes: number) => Uint8Array;
+  readonly issuers: IssuerPorts;
+  readonly accessPorts: AccessPorts;
+  /** Null in production: the operations that need it do not exist there. */
+  readonly development: DevelopmentTokens | null;
 }
 
 export interface Answer {
@@ -37,6 +53,8 @@ export interface Answer {
   readonly body: unknown;
   /** Version of what the body shows, for the header ETag. */
   readonly version?: number;
+  /** What the act made, for the audit trail: never free text. Absent: what the operation's `target` says. */
+  readonly target?: string;
   /** The tenant whose audit trail the act belongs to; null: the deployment's. */
   readonly tenantId: TenantId | null;
 }
@@ -49,6 +67,14 @@ export interface AdminOperation<R extends RequestSchemas = RequestSchemas> {
   /** Below /admin/v1, with `{name}` for a parameter. */
   readonly path: string;
   readonly summary: string;
+  /**
+   * Who may: the operator alone, or administrators of the tenant in the path (`{t}`) as well. That the tenant in the
+   * path is the caller's own is checked before `run`, for all operations alike; one without `{t}` has to keep to
+   * `by` itself.
+   */
+  readonly access: "operator" | "tenant";
+  /** Members of the body that administrators of the tenant may send; absent: all of them. */
+  readonly tenantMembers?: readonly string[];
   readonly request: R;
   /** True where If-Match is heeded. */
   readonly conditional: boolean;
@@ -62,7 +88,7 @@ export interface AdminOperation<R extends RequestSchemas = RequestSchemas> {
   // Methods, not properties, so that operations of different requests fit into one list.
   /** What the request is about, for the audit trail: never free text. */
   target(input: InputOf<R>): string | null;
-  run(input: InputOf<R>, context: OperationContext): Promise<Answer | Refusal>;
+  run(input: InputOf<R>, context: OperationContext, by: AdminCaller): Promise<Answer | Refusal>;
 }
 
 /** Defines an operation; gives back its argument, with the input typed by the schemas. */

@@ -6,26 +6,11 @@ import type {
   TenantName,
   TenantRecord,
 } from "../tenancy/tenant-record.ts";
-
-/** A place in a list that is in order of creation. */
-export interface PagePosition {
-  /** Microseconds since 1970, as decimal digits: PostgreSQL's own precision, which a Date would cut. */
-  readonly createdMicros: string;
-  /** Breaks ties: a tenant's id, a plan's name. */
-  readonly key: string;
-}
-
-export interface PageRequest {
-  /** Null: from the beginning. */
-  readonly after: PagePosition | null;
-  readonly limit: number;
-}
-
-export interface PageOf<T> {
-  readonly items: readonly T[];
-  /** Null: this was the last page. */
-  readonly next: PagePosition | null;
-}
+import type { ApiKeyAdministration } from "./api-key-administration.ts";
+import type { IssuerAdministration } from "./issuer-administration.ts";
+import type { PageOf, PageRequest } from "./page.ts";
+import type { RevocationAdministration } from "./revocation-administration.ts";
+import type { RoleAssignmentAdministration } from "./role-assignment-administration.ts";
 
 /** Versions at which a change may be made (If-Match); null: at any. */
 export type ExpectedVersions = readonly number[] | null;
@@ -61,8 +46,8 @@ export type PlanDeletion =
   | VersionConflict
   | { readonly kind: "plan_in_use" };
 
-/** What the admin API needs of the configuration's keeper. Every method rejects only for faults. */
-export interface Administration {
+/** What the admin API needs of the keeper of tenants. */
+interface TenantAdministration {
   listTenants(page: PageRequest): Promise<PageOf<TenantRecord>>;
   tenant(name: TenantName): Promise<TenantRecord | null>;
   createTenant(tenant: NewTenant): Promise<TenantCreation>;
@@ -79,6 +64,10 @@ export interface Administration {
   ): Promise<TenantStatusOutcome>;
   /** Erases everything of the tenant but a tombstone, which keeps its slug from coming back. */
   deleteTenant(name: TenantName, expected: ExpectedVersions): Promise<TenantDeletion>;
+}
+
+/** What the admin API needs of the keeper of plans. */
+interface PlanAdministration {
   listPlans(page: PageRequest): Promise<PageOf<PlanRecord>>;
   plan(name: string): Promise<PlanRecord | null>;
   putPlan(
@@ -88,3 +77,12 @@ export interface Administration {
   ): Promise<PlanPutting>;
   deletePlan(name: string, expected: ExpectedVersions): Promise<PlanDeletion>;
 }
+
+/** What the admin API needs of the configuration's keeper. Every method rejects only for faults. */
+export interface Administration
+  extends TenantAdministration,
+    PlanAdministration,
+    IssuerAdministration,
+    ApiKeyAdministration,
+    RevocationAdministration,
+    RoleAssignmentAdministration {}

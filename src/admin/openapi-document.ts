@@ -6,6 +6,13 @@ export function openApiDocument(app: OpenAPIHono<AdminEnv>): string {
   app.openAPIRegistry.registerComponent("securitySchemes", "operatorToken", {
     type: "http",
     scheme: "bearer",
+    description: "The operator's token: for all tenants.",
+  });
+  app.openAPIRegistry.registerComponent("securitySchemes", "tenantToken", {
+    type: "http",
+    scheme: "bearer",
+    description:
+      "An access token of a tenant's own issuer with the permission admin: for that tenant alone. API keys are refused.",
   });
   app.openAPIRegistry.registerPath({
     method: "get",
@@ -29,8 +36,9 @@ export function openApiDocument(app: OpenAPIHono<AdminEnv>): string {
         version: "1",
         description:
           "Tenants and plans of a Bulkhead deployment. Errors are RFC 9457 problems whose member code is stable. A tenant " +
-          "is named by its id or its slug.",
+          "is named by its id or its slug. To a tenant's administrator every other tenant is one that does not exist.",
       },
+      // For whatever says nothing of its own.
       security: [{ operatorToken: [] }],
     }),
   );

@@ -1,6 +1,6 @@
-import type { PagePosition } from "./administration.ts";
+import type { PagePosition } from "./page.ts";
 
-// Microseconds to the year 2286, and the key of a tenant or a plan.
+// Microseconds to the year 2286, and a key: an id, a plan's name, or the beginning of a hash.
 const FORM = /^(\d{1,16})\.([a-z0-9_-]{1,39})$/;
 
 /** A position as the opaque text that a client sends back. */

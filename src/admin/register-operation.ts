@@ -1,10 +1,13 @@
 import { createRoute, type OpenAPIHono, type RouteConfig, type z } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { type ErrorCode, errorRow } from "../core/error-table.ts";
+import { parseSlug, parseTenantId } from "../core/ids.ts";
 import { isRefusal } from "../core/refusal.ts";
-import { type AdminEnv, beginAct, OPERATOR } from "./act.ts";
+import { accessRefusal, membersRefusal } from "./access-refusal.ts";
+import { type AdminEnv, beginAct } from "./act.ts";
 import type { AdminOperation, InputOf, OperationContext, RequestSchemas } from "./admin-operation.ts";
 import { answerProblem } from "./answer-problem.ts";
+import { hasBody } from "./has-body.ts";
 import { inputErrors } from "./input-errors.ts";
 import { limitBody } from "./limit-body.ts";
 import { type InputError, inputInvalid, PROBLEM_TYPE } from "./problem.ts";
@@ -15,8 +18,13 @@ import { problemSchema } from "./schemas/problem.ts";
 const ALWAYS: readonly ErrorCode[] = [
   "input_invalid",
   "operator_token_required",
+  "dpop_proof_invalid",
+  "administrator_required",
+  "tenant_suspended",
+  "rate_limited",
   "internal",
   "database_unavailable",
+  "keys_unavailable",
 ];
 const WITH_BODY: readonly ErrorCode[] = ["input_too_large", "media_type_refused"];
 
@@ -32,6 +40,11 @@ export function registerOperation(
     path: operation.path,
     operationId: operation.action,
     summary: operation.summary,
+    description: whoMay(operation),
+    security:
+      operation.access === "operator"
+        ? [{ operatorToken: [] }]
+        : [{ operatorToken: [] }, { tenantToken: [] }],
     tags: [operation.action.split(".")[0] ?? operation.action],
     request: {
       ...(params === undefined ? {} : { params }),
@@ -42,21 +55,27 @@ export function registerOperation(
         : { body: { content: { "application/json": { schema: body } }, required: true } }),
     },
     responses: responsesOf(operation),
-    // The event comes first, so that a request refused by what follows has its event too.
-    middleware:
-      body === undefined ? [reportAct(operation, context)] : [reportAct(operation, context), limitBody],
+    // The event comes first, so that a request refused by what follows has its event too; and who may not ask at all is
+    // told so before the body is read, let alone judged.
+    middleware: [
+      reportAct(operation, context),
+      checkAccess(operation),
+      ...(body === undefined ? [] : [limitBody]),
+    ],
   });
 
   const handler = async (c: Context<AdminEnv>): Promise<Response> => {
+    const { by } = c.env;
     const input = validated(c, operation);
     const act = c.get("act");
     if (act !== undefined) act.target = operation.target(input);
-    const result = await operation.run(input, context);
+    const result = membersRefusal(operation, by, input.body) ?? (await operation.run(input, context, by));
     if (isRefusal(result)) {
       const errors = result.data?.errors as readonly InputError[] | undefined;
       return answerProblem(c, result.code, { detail: result.detail, errors, cause: result.cause });
     }
-    if (act !== undefined) act.tenantId = result.tenantId;
+    if (act !== undefined && by.kind === "operator") act.tenantId = result.tenantId;
+    if (act !== undefined && result.target !== undefined) act.target = result.target;
     if (operation.changes) await notify(context.afterChange);
     if (result.version !== undefined) c.header("ETag", `"${result.version}"`);
     c.header("Content-Type", "application/json");
@@ -94,14 +113,14 @@ function reportAct(
 ): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     const began = clock.monotonic();
-    const act = beginAct(ids.operation());
+    const act = beginAct(ids.operation(), c.env.by);
     c.set("act", act);
     await next();
     emit({
       type: "administrative",
       at: clock.now(),
       operationId: act.operationId,
-      actor: OPERATOR,
+      actor: act.actor,
       action: operation.action,
       tenantId: act.tenantId,
       target: act.target,
@@ -110,6 +129,23 @@ function reportAct(
       durationMs: clock.monotonic() - began,
       ...(act.cause === undefined ? {} : { cause: act.cause }),
     });
+  };
+}
+
+/**
+ * The one place where an operation's access is enforced, for all of them: none can forget it. The parameter is the one
+ * that the operation will read.
+ */
+function checkAccess(operation: AdminOperation): MiddlewareHandler<AdminEnv> {
+  return async (c, next) => {
+    const named = c.req.param("t");
+    const refusal = accessRefusal(operation, c.env.by, named);
+    if (refusal === null) return next();
+    const act = c.get("act");
+    if (act !== undefined && named !== undefined) act.target = parseTenantId(named) ?? parseSlug(named);
+    // Node would otherwise read a body to its end, however long, before the connection's next request.
+    if (hasBody((name) => c.req.header(name))) c.header("Connection", "close");
+    return answerProblem(c, refusal.code);
   };
 }
 
@@ -122,6 +158,12 @@ async function notify(afterChange: () => Promise<void>): Promise<void> {
   }
 }
 
+function whoMay({ access, tenantMembers }: AdminOperation): string {
+  if (access === "operator") return "For the operator alone.";
+  const members = tenantMembers === undefined ? "" : `, who may send only ${tenantMembers.join(", ")}`;
+  return `For the operator, and for administrators of the tenant${members}.`;
+}
+
 function responsesOf(operation: AdminOperation): RouteConfig["responses"] {
   const responses: RouteConfig["responses"] = {};
   for (const [status, answer] of Object.entries(operation.answers)) {
@@ -132,6 +174,9 @@ function responsesOf(operation: AdminOperation): RouteConfig["responses"] {
   }
   const codes = [
     ...ALWAYS,
+    ...(operation.access === "operator" || operation.tenantMembers !== undefined
+      ? (["operator_only"] as const)
+      : []),
     ...(operation.request.body === undefined ? [] : WITH_BODY),
     ...operation.refusals,
   ];

@@ -1,5 +1,11 @@
 import { Fault } from "../core/fault.ts";
 import { parseSlug } from "../core/ids.ts";
+import {
+  DEFAULT_HIERARCHY,
+  isPermission,
+  type PermissionHierarchy,
+  parseHierarchy,
+} from "../core/permission.ts";
 import type {
   PromptDefinition,
   ResourceDefinition,
@@ -41,16 +47,17 @@ export interface Catalog {
   readonly prompts: readonly CatalogPrompt[];
   /** Every permission that some entry requires, sorted. */
   readonly permissions: readonly string[];
+  /** Which permissions imply which others: the module's, or the default. */
+  readonly hierarchy: PermissionHierarchy;
 }
 
 const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
-/** A permission is an OAuth scope token (RFC 6749 section 3.3). */
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const NO_INPUT = Object.freeze({ type: "object", additionalProperties: false });
 
 /**
  * Checks and compiles a server definition.
- * @throws Fault `server_invalid` (a name twice or malformed, an entry without a handler …) or `schema_unrepresentable`.
+ * @throws Fault `server_invalid` (a name twice or malformed, an entry without a handler, a hierarchy of permissions by
+ * which something would imply `admin` …) or `schema_unrepresentable`.
  */
 export function compileCatalog(server: ServerDefinition): Catalog {
   if (!isText(server.name) || !isText(server.version))
@@ -75,7 +82,24 @@ export function compileCatalog(server: ServerDefinition): Catalog {
   const permissions = [
     ...new Set(entries.flatMap((entry) => (entry.requires === undefined ? [] : [entry.requires]))),
   ].sort();
-  return Object.freeze({ server, tools, resources, prompts, permissions });
+  return Object.freeze({
+    server,
+    tools,
+    resources,
+    prompts,
+    permissions,
+    hierarchy: compileHierarchy(server.permissions),
+  });
+}
+
+function compileHierarchy(stated: unknown): PermissionHierarchy {
+  if (stated === undefined) return DEFAULT_HIERARCHY;
+  if (typeof stated !== "object" || stated === null || Array.isArray(stated))
+    invalid("permissions is not an object");
+  const unknown = Object.keys(stated).find((key) => key !== "implies");
+  if (unknown !== undefined) invalid(`permissions has no member ${JSON.stringify(unknown)}`);
+  const implies = "implies" in stated ? stated.implies : undefined;
+  return implies === undefined ? DEFAULT_HIERARCHY : parseHierarchy(implies);
 }
 
 function compileTool(definition: ToolDefinition, compileSchema: CompileSchema): CatalogTool {
@@ -152,8 +176,7 @@ function checkName(name: unknown, where: string): void {
 
 function checkVisibility(entry: Visibility, where: string): void {
   const { requires, toolSet, tenants } = entry;
-  if (requires !== undefined && !(typeof requires === "string" && SCOPE.test(requires)))
-    invalid(`${where}: requires is not a scope`);
+  if (requires !== undefined && !isPermission(requires)) invalid(`${where}: requires is not a scope`);
   if (toolSet !== undefined && !(typeof toolSet === "string" && NAME.test(toolSet)))
     invalid(`${where}: toolSet is not a name`);
   if (tenants !== undefined && !Array.isArray(tenants)) invalid(`${where}: tenants is not a list of slugs`);

@@ -1,4 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
+import type { PermissionHierarchy } from "../core/permission.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
 
 /** JSON Schema of dialect 2020-12. */
@@ -58,7 +59,10 @@ export type ToolReturn =
 
 /** Who may see and use an entry of the catalog. Another tenant's entry answers as one that does not exist. */
 export interface Visibility {
-  /** Permission that the caller must hold, for example `tickets:write`. */
+  /**
+   * Permission that the caller must hold, or one that implies it, for example `tickets:write`: an OAuth scope token
+   * without `*`. Absent: everybody of the tenant may.
+   */
   readonly requires?: string;
   /** The entry is there only for tenants whose plan or configuration switches this set on. */
   readonly toolSet?: string;
@@ -145,6 +149,20 @@ export interface DevelopmentDefinition {
   readonly tenants: readonly DemonstrationTenant[];
 }
 
+/** How the server's permissions relate. */
+export interface PermissionsDefinition {
+  /**
+   * Which permissions imply which others, transitively. Segments are what stands between colons; `*` stands for one whole
+   * segment, and the k-th `*` of a value for what the k-th of its key stands for. Nothing may imply `admin`.
+   *
+   * Default: `{ "*:write": ["*:read"] }`. What is stated here replaces it; `{}` lets nothing imply anything.
+   *
+   * @example
+   * { "*:write": ["*:read"], "tickets:manage": ["tickets:write"] }
+   */
+  readonly implies?: PermissionHierarchy;
+}
+
 export interface ServerDefinition {
   readonly name: string;
   readonly title?: string;
@@ -155,6 +173,7 @@ export interface ServerDefinition {
   readonly tools?: readonly ToolDefinition[];
   readonly resources?: readonly ResourceDefinition[];
   readonly prompts?: readonly PromptDefinition[];
+  readonly permissions?: PermissionsDefinition;
   /** Directory of numbered SQL migrations of the tools' own tables; a URL, usually `new URL("./migrations/", import.meta.url)`. */
   readonly migrations?: URL;
   /** What `bulkhead dev` sets up in a new database. */

@@ -6,6 +6,20 @@ import type { Visibility } from "./define.ts";
 /** Whether permissions suffice: the identity room's decision, handed in. */
 export type Permits = (granted: ReadonlySet<string>, required: string | undefined) => boolean;
 
+/** What is asked for by name: a resource by its URI, or by its template as it is registered. */
+export interface EntryName {
+  readonly kind: "tool" | "resource" | "prompt";
+  readonly name: string;
+}
+
+/**
+ * Whether a tenant has an entry, and if not, why. For explanations alone: whoever calls learns nothing but that there is
+ * no such entry.
+ */
+export type Presence =
+  | { readonly has: true; readonly requires: string | undefined }
+  | { readonly has: false; readonly because: "other_tenants" | "tool_set_off" | "over_limit" | "unknown" };
+
 export type ListKind = "tools" | "resources" | "resourceTemplates" | "prompts";
 
 /** The catalog as one tenant has it at one version of its configuration. */
@@ -21,6 +35,13 @@ export interface TenantView {
    * who asks, hence `cacheScope` private.
    */
   list(kind: ListKind, granted: ReadonlySet<string>, cursor: string | undefined): string | Refusal;
+  /** All pages of that list, to be compared with those of another version. The same array as long as it is kept. */
+  pages(kind: ListKind, granted: ReadonlySet<string>): readonly string[];
+  presence(entry: EntryName): Presence;
+}
+
+interface Entry {
+  readonly definition: Visibility;
 }
 
 export interface TenantViews {
@@ -67,13 +88,13 @@ function buildView(
   snapshot: TenantSnapshot,
   onCut: (snapshot: TenantSnapshot, what: "tools" | "resources", defined: number, limit: number) => void,
 ): TenantView {
-  const has = (entry: { readonly definition: Visibility }): boolean => {
+  const withheld = (entry: Entry): "other_tenants" | "tool_set_off" | null => {
     const { toolSet, tenants } = entry.definition;
-    return (
-      (toolSet === undefined || snapshot.toolSets.has(toolSet)) &&
-      (tenants === undefined || tenants.includes(snapshot.slug))
-    );
+    if (!(tenants === undefined || tenants.includes(snapshot.slug))) return "other_tenants";
+    if (!(toolSet === undefined || snapshot.toolSets.has(toolSet))) return "tool_set_off";
+    return null;
   };
+  const has = (entry: Entry): boolean => withheld(entry) === null;
   // In the order of the module, so that a limit always cuts the same ones.
   const cut = <E>(entries: readonly E[], what: "tools" | "resources", limit: number | null): readonly E[] => {
     if (limit === null || entries.length <= limit) return entries;
@@ -116,18 +137,55 @@ function buildView(
     return kept;
   };
 
+  const resourceOf: TenantView["resource"] = (uri) => {
+    const exact = fixed.get(uri);
+    if (exact !== undefined) return { resource: exact, variables: {} };
+    for (const resource of templates) {
+      const variables = resource.pattern.match(uri);
+      if (variables !== null) return { resource, variables };
+    }
+    return null;
+  };
+
+  /** What the tenant has by a name, and what the module defines by it. */
+  const named = ({
+    kind,
+    name,
+  }: EntryName): { readonly own: Entry | undefined; readonly any: Entry | undefined } => {
+    switch (kind) {
+      case "tool":
+        return {
+          own: toolByName.get(name),
+          any: catalog.tools.find((tool) => tool.definition.name === name),
+        };
+      case "prompt":
+        return {
+          own: promptByName.get(name),
+          any: catalog.prompts.find((prompt) => prompt.definition.name === name),
+        };
+      case "resource": {
+        const registered = (entry: CatalogResource): boolean => entry.definition.uri === name;
+        return {
+          own: resources.find(registered) ?? resourceOf(name)?.resource,
+          any:
+            catalog.resources.find(registered) ??
+            catalog.resources.find((entry) => entry.pattern.match(name) !== null),
+        };
+      }
+    }
+  };
+
   return {
     tool: (name) => toolByName.get(name) ?? null,
     prompt: (name) => promptByName.get(name) ?? null,
-    resource(uri) {
-      const exact = fixed.get(uri);
-      if (exact !== undefined) return { resource: exact, variables: {} };
-      for (const resource of templates) {
-        const variables = resource.pattern.match(uri);
-        if (variables !== null) return { resource, variables };
-      }
-      return null;
+    resource: resourceOf,
+    presence(entry) {
+      const { own, any } = named(entry);
+      if (own !== undefined) return { has: true, requires: own.definition.requires };
+      if (any === undefined) return { has: false, because: "unknown" };
+      return { has: false, because: withheld(any) ?? "over_limit" };
     },
+    pages: pagesFor,
     list(kind, granted, cursor) {
       const all = pagesFor(kind, granted);
       const index = cursor === undefined ? 0 : parseCursor(cursor);

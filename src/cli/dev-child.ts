@@ -55,10 +55,12 @@ async function start(order: ServeOrder): Promise<Bulkhead> {
     databaseUrl: order.databaseUrl,
     publicUrl: urlOf(order),
     operatorToken: order.operatorToken,
+    masterKey: order.masterKey,
     mode: "development",
     migrate: true,
     soleInstance: order.soleInstance,
     log: logDestination(order.logFile),
+    logLevel: order.logLevel,
     drainMs: DRAIN_MS,
   });
   goOnAfterRejections(bulkhead);

@@ -1,3 +1,4 @@
+import type { BulkheadOptions } from "../bulkhead-options.ts";
 import type { DevelopmentTenantAccess } from "../development-access.ts";
 import type { ReportedError } from "./report-error.ts";
 
@@ -8,10 +9,12 @@ export interface ServeOrder {
   readonly port: number;
   readonly databaseUrl: string;
   readonly operatorToken: string;
+  readonly masterKey: string;
   /** True where the database is this supervisor's own, so that no other server can be using it. */
   readonly soleInstance: boolean;
   /** File for JSON log lines; null: standard error. */
   readonly logFile: string | null;
+  readonly logLevel: NonNullable<BulkheadOptions["logLevel"]>;
 }
 
 /** Tells the child to finish what is under way and end. */

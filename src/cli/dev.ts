@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { access } from "node:fs/promises";
+import { access, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { BulkheadOptions } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { lockDataDir } from "../data/embedded/data-dir-lock.ts";
 import { startEmbeddedPostgres } from "../data/embedded/embedded-postgres.ts";
@@ -9,6 +10,7 @@ import { devBanner } from "./dev-banner.ts";
 import type { Environment } from "./environment.ts";
 import { freePort } from "./free-port.ts";
 import { printNotice, printReport } from "./report-error.ts";
+import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { onStopSignal } from "./stop-signals.ts";
 import { supervise } from "./supervise.ts";
 
@@ -19,6 +21,7 @@ export interface DevOptions {
   readonly port: number;
   readonly dataDir: string;
   readonly json: boolean;
+  readonly logLevel: NonNullable<BulkheadOptions["logLevel"]>;
   readonly env: Environment;
 }
 
@@ -56,6 +59,7 @@ export async function dev(options: DevOptions): Promise<number> {
         printReport({ code: "embedded_failed", message, remedy: "Start bulkhead dev again." }, options.json);
         stop.abort();
       });
+      const masterKey = await developmentMasterKey(dataDir);
       const logFile = options.json ? null : join(dataDir, "bulkhead.log");
       const status = await supervise({
         main: options.main,
@@ -66,14 +70,17 @@ export async function dev(options: DevOptions): Promise<number> {
           port,
           databaseUrl: database.url,
           operatorToken: `bko_${randomBytes(32).toString("base64url")}`,
+          masterKey,
           soleInstance: database.own,
           logFile,
+          logLevel: options.logLevel,
         },
         dataDir,
         stop: stop.signal,
         hurry: hurry.signal,
         on: {
           ready(line) {
+            writeServerFile(dataDir, { url: line.url, token: line.admin.token });
             process.stdout.write(
               logFile === null
                 ? `${JSON.stringify(line)}\n`
@@ -90,11 +97,25 @@ export async function dev(options: DevOptions): Promise<number> {
       });
       return lost ? 1 : status;
     } finally {
+      removeServerFile(dataDir);
       await database.close();
     }
   } finally {
     await lock.release();
   }
+}
+
+/** Kept with the data, as long as what it seals. The caller holds the directory's lock. */
+async function developmentMasterKey(dataDir: string): Promise<string> {
+  const path = join(dataDir, "master.key");
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  const key = randomBytes(32).toString("base64url");
+  await writeFile(path, `${key}\n`, { mode: 0o600, flag: "wx", flush: true });
+  return key;
 }
 
 interface DevelopmentDatabase {

@@ -14,4 +14,5 @@ export function databaseUrl(env: Environment): string {
 export function forgetSecrets(): void {
   delete process.env.DATABASE_URL;
   delete process.env.BULKHEAD_OPERATOR_TOKEN;
+  delete process.env.BULKHEAD_MASTER_KEY;
 }

@@ -1,10 +1,17 @@
 #!/usr/bin/env node
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { BulkheadOptions } from "../bulkhead-options.ts";
 import { VERSION } from "../version.ts";
+import { accessCommand } from "./access-command.ts";
+import { issuersCommand } from "./issuers-command.ts";
+import { keysCommand } from "./keys-command.ts";
 import { reportError } from "./report-error.ts";
+import { tokensCommand } from "./tokens-command.ts";
 
 const MAIN = fileURLToPath(import.meta.url);
+
+type LogLevel = NonNullable<BulkheadOptions["logLevel"]>;
 
 /**
  * Commands load what they need when they run, so that the supervisor stays small and `--help` is quick.
@@ -29,7 +36,8 @@ function program(finish: (status: number) => void): Command {
     .option("--port <number>", "port on 127.0.0.1; 0 for any free one", port, 8787)
     .option("--data-dir <directory>", "where the database and its keys are kept", ".bulkhead")
     .option("--json", "print one line of JSON when ready, and the log on standard error")
-    .action(async (module: string, options: { port: number; dataDir: string; json?: boolean }) => {
+    .addOption(logLevel())
+    .action(async (module: string, options: DevFlags) => {
       const { dev } = await import("./dev.ts");
       finish(
         await dev({
@@ -38,6 +46,7 @@ function program(finish: (status: number) => void): Command {
           port: options.port,
           dataDir: options.dataDir,
           json: options.json === true,
+          logLevel: options.logLevel,
           env: process.env,
         }),
       );
@@ -52,7 +61,9 @@ function program(finish: (status: number) => void): Command {
     .option("--public-url <url>", "URL under which clients reach this server (or BULKHEAD_PUBLIC_URL)")
     .option("--allow-host <host...>", "further Host values to serve")
     .option("--allow-origin <origin...>", "further Origin values to serve")
+    .option("--allow-private-host <host...>", "identity providers' hosts that may have private addresses")
     .option("--json", "print one line of JSON when ready")
+    .addOption(logLevel())
     .action(async (module: string, options: ServeFlags) => {
       const { serve } = await import("./serve.ts");
       finish(
@@ -63,7 +74,9 @@ function program(finish: (status: number) => void): Command {
           publicUrl: options.publicUrl,
           hosts: options.allowHost ?? [],
           origins: options.allowOrigin ?? [],
+          privateHosts: options.allowPrivateHost ?? [],
           json: options.json === true,
+          logLevel: options.logLevel,
           env: process.env,
         }),
       );
@@ -90,6 +103,14 @@ function program(finish: (status: number) => void): Command {
       finish(await doctor({ json: options.json === true, env: process.env }));
     });
 
+  const context = { env: process.env, finish };
+  for (const make of [issuersCommand, keysCommand, tokensCommand, accessCommand]) {
+    // Settings of the program do not reach commands that were made apart from it.
+    const command = make(context).copyInheritedSettings(bulkhead);
+    for (const part of command.commands) part.copyInheritedSettings(bulkhead);
+    bulkhead.addCommand(command);
+  }
+
   bulkhead.command("dev-child", { hidden: true }).action(async () => {
     const { devChild } = await import("./dev-child.ts");
     finish(await devChild());
@@ -98,13 +119,29 @@ function program(finish: (status: number) => void): Command {
   return bulkhead;
 }
 
+interface DevFlags {
+  readonly port: number;
+  readonly dataDir: string;
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+}
+
 interface ServeFlags {
   readonly port: number;
   readonly host: string;
   readonly publicUrl?: string;
   readonly allowHost?: string[];
   readonly allowOrigin?: string[];
+  readonly allowPrivateHost?: string[];
   readonly json?: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** Why single requests were refused is said at `debug` alone: whoever sends them decides how many there are. */
+function logLevel(): Option {
+  return new Option("--log-level <level>", "debug adds each refusal with its cause")
+    .choices(["debug", "info", "warn", "error", "silent"])
+    .default("info");
 }
 
 function port(text: string): number {

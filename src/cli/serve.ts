@@ -1,3 +1,4 @@
+import type { BulkheadOptions } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { createBulkhead } from "../server.ts";
 import { databaseUrl, type Environment, forgetSecrets } from "./environment.ts";
@@ -17,7 +18,9 @@ export async function serve(options: {
   readonly publicUrl: string | undefined;
   readonly hosts: readonly string[];
   readonly origins: readonly string[];
+  readonly privateHosts: readonly string[];
   readonly json: boolean;
+  readonly logLevel: NonNullable<BulkheadOptions["logLevel"]>;
   readonly env: Environment;
 }): Promise<number> {
   const url = databaseUrl(options.env);
@@ -29,6 +32,7 @@ export async function serve(options: {
     });
   }
   const operatorToken = options.env.BULKHEAD_OPERATOR_TOKEN;
+  const masterKey = options.env.BULKHEAD_MASTER_KEY;
   forgetSecrets();
   const stopped = new Promise<void>((resolve) => onStopSignal(resolve));
   const server = await Promise.race([loadServerModule(options.module), stopped]);
@@ -39,6 +43,9 @@ export async function serve(options: {
     publicUrl,
     hosts: options.hosts,
     origins: options.origins,
+    privateHosts: options.privateHosts,
+    logLevel: options.logLevel,
+    ...(masterKey === undefined || masterKey === "" ? {} : { masterKey }),
     ...(operatorToken === undefined || operatorToken === "" ? {} : { operatorToken }),
   });
   goOnAfterRejections(bulkhead);

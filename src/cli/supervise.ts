@@ -116,7 +116,12 @@ function startChild(options: SupervisorOptions, hear: (report: ChildReport) => v
   const child = fork(options.main, ["dev-child"], {
     execArgv: process.execArgv,
     // Secrets reach it over the channel; a tool's code must not find them in its environment.
-    env: { ...options.env, DATABASE_URL: undefined, BULKHEAD_OPERATOR_TOKEN: undefined },
+    env: {
+      ...options.env,
+      DATABASE_URL: undefined,
+      BULKHEAD_OPERATOR_TOKEN: undefined,
+      BULKHEAD_MASTER_KEY: undefined,
+    },
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   child.on("message", (message) => {

@@ -457,6 +457,10 @@ export interface ErrorRow {
 /** A stable error code: the name by which programs, documents and tests know a refusal or a fault. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_TABLE, text);
+}
+
 /** The row of a code. */
 export function errorRow(code: ErrorCode): ErrorRow {
   return ERROR_TABLE[code];

@@ -1,5 +1,5 @@
 import { deepFreeze } from "../core/deep-freeze.ts";
-import type { ApiKeyId, IssuerId, Slug, TenantId } from "../core/ids.ts";
+import type { Slug, TenantId } from "../core/ids.ts";
 import { effectiveLimits, type PartialLimits } from "../tenancy/limits.ts";
 import { NO_REVOCATIONS, type Revocations } from "../tenancy/revocations.ts";
 import type { ConfigurationSource } from "../tenancy/tenant-directory.ts";

@@ -18,3 +18,14 @@ export function creationPage<R extends PlacedRow, T>(
     next: more ? { createdMicros: last.created_micros, key: read.key(last) } : null,
   };
 }
+
+/** Which page of a list is wanted: as many rows as `limit`, after the last one shown before. */
+export interface CreationPageRequest {
+  readonly after: { readonly createdMicros: string; readonly key: string } | null;
+  readonly limit: number;
+}
+
+/** What a list's statement is given for it: the position's two parts, and one row more than is shown. */
+export function pageValues(page: CreationPageRequest): readonly unknown[] {
+  return [page.after?.createdMicros ?? null, page.after?.key ?? null, page.limit + 1];
+}

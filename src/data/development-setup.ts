@@ -1,8 +1,8 @@
-import type { IdSource, IssuerId, Slug, TenantId } from "../core/ids.ts";
+import type { IdSource, Slug, TenantId } from "../core/ids.ts";
 import type { PartialLimits } from "../tenancy/limits.ts";
 import type { TenantSql, TenantStore } from "../tenancy/tenant-context.ts";
 import { createStore } from "./store.ts";
-import type { SystemConnection, SystemDoor } from "./system-door.ts";
+import type { SystemDoor } from "./system-door.ts";
 import type { TenantDoor } from "./tenant-door.ts";
 
 /** A demonstration tenant as this room needs to know it. */
@@ -19,31 +19,19 @@ export interface DevelopmentToSetUp {
     Record<string, { readonly limits?: PartialLimits; readonly toolSets?: readonly string[] }>
   >;
   readonly tenants: readonly TenantToSetUp[];
-  /** URL of a tenant's issuer, and of the broker's (slug null). */
-  readonly issuerOf: (slug: Slug | null) => string;
-  readonly jwksUriOf: (issuer: string) => string;
-  readonly newSigningKey: () => Promise<Readonly<Record<string, unknown>>>;
-}
-
-/** An issuer of the development authorization server, with its private key. */
-export interface DevelopmentIssuerRecord {
-  readonly slug: Slug | null;
-  readonly tenantId: TenantId | null;
-  readonly issuer: string;
-  readonly privateKey: Readonly<Record<string, unknown>>;
 }
 
 /** Longest time that one statement of a seed may take, in milliseconds. */
 const SEED_TIMEOUT_MS = 60_000;
 
 /**
- * Sets up a development database, or brings one up to date: plans, demonstration tenants with their data, and an issuer
- * with a key for each tenant and for the broker. May be called again after it was interrupted anywhere.
+ * Sets up a development database, or brings one up to date: plans, and demonstration tenants with their data. May be
+ * called again after it was interrupted anywhere.
  */
 export async function setUpDevelopment(
   doors: { readonly system: SystemDoor; readonly tenant: TenantDoor; readonly ids: IdSource },
   wanted: DevelopmentToSetUp,
-): Promise<readonly DevelopmentIssuerRecord[]> {
+): Promise<void> {
   const { system, ids } = doors;
   await system.transaction("set up development", async (db) => {
     // Plans are set as the module states them once; afterwards the operator may have changed them.
@@ -68,11 +56,9 @@ export async function setUpDevelopment(
     }
   });
   for (const tenant of wanted.tenants) await seed(doors, tenant);
-  return system.transaction("set up development", async (db) => {
-    const issuers = await setUpIssuers(db, ids, wanted);
-    await db.query("UPDATE bulkhead.deployment SET set_up_at = coalesce(set_up_at, now())");
-    return issuers;
-  });
+  await system.run("set up development", (db) =>
+    db.query("UPDATE bulkhead.deployment SET set_up_at = coalesce(set_up_at, now())"),
+  );
 }
 
 /** Fills a tenant once: what an interrupted attempt has left is removed first. */
@@ -97,60 +83,4 @@ async function seed(
   await doors.system.run("set up development", (db) =>
     db.query("UPDATE bulkhead.tenants SET seeded_at = now() WHERE id = $1", [id]),
   );
-}
-
-/** Every tenant has an issuer of its own and a place in the broker's table. Their URLs follow the port of this start. */
-async function setUpIssuers(
-  db: SystemConnection,
-  ids: IdSource,
-  wanted: DevelopmentToSetUp,
-): Promise<DevelopmentIssuerRecord[]> {
-  const { rows: tenants } = await db.query<{ id: TenantId; slug: Slug }>(
-    "SELECT id, slug FROM bulkhead.tenants ORDER BY created_at, id",
-  );
-  const { rows: old } = await db.query<{ id: IssuerId; tenant_id: TenantId | null; issuer: string }>(
-    "SELECT id, tenant_id, issuer FROM bulkhead.issuers WHERE development",
-  );
-  const records: DevelopmentIssuerRecord[] = [];
-  const ensure = async (slug: Slug | null, tenantId: TenantId | null): Promise<IssuerId> => {
-    const issuer = wanted.issuerOf(slug);
-    const known = old.find((row) => row.tenant_id === tenantId);
-    const id = known?.id ?? ids.issuer();
-    if (known === undefined) {
-      await db.query(
-        `INSERT INTO bulkhead.issuers (id, tenant_id, issuer, jwks_uri, tenant_claim, tenant_value, algorithms, development)
-         VALUES ($1, $2, $3, $4, 'tenant_id', $2, '{ES256}', true)`,
-        [id, tenantId, issuer, wanted.jwksUriOf(issuer)],
-      );
-    } else if (known.issuer !== issuer) {
-      await db.query("UPDATE bulkhead.issuers SET issuer = $2, jwks_uri = $3 WHERE id = $1", [
-        id,
-        issuer,
-        wanted.jwksUriOf(issuer),
-      ]);
-    }
-    // The key belongs to the registration, not to its URL, which changes with the port.
-    const { rows } = await db.query<{ private_jwk: Record<string, unknown> }>(
-      "SELECT private_jwk FROM bulkhead.development_keys WHERE issuer_id = $1",
-      [id],
-    );
-    const privateKey = rows[0]?.private_jwk ?? (await wanted.newSigningKey());
-    if (rows[0] === undefined) {
-      await db.query("INSERT INTO bulkhead.development_keys (issuer_id, private_jwk) VALUES ($1, $2)", [
-        id,
-        JSON.stringify(privateKey),
-      ]);
-    }
-    records.push({ slug, tenantId, issuer, privateKey });
-    return id;
-  };
-  const broker = await ensure(null, null);
-  for (const tenant of tenants) {
-    await ensure(tenant.slug, tenant.id);
-    await db.query(
-      "INSERT INTO bulkhead.broker_tenants (issuer_id, claim_value, tenant_id) VALUES ($1, $2, $2) ON CONFLICT DO NOTHING",
-      [broker, tenant.id],
-    );
-  }
-  return records;
 }

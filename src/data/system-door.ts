@@ -11,13 +11,15 @@ export type SystemReason =
   | "read configuration"
   | "change configuration"
   | "issue a tenant claim"
+  | "remember a used proof"
   | "write audit rows"
   | "close orphaned intents"
   | "keep the instance alive"
   | "erase a tenant"
   | "check isolation"
   | "remove what has expired"
-  | "set up development";
+  | "set up development"
+  | "serve development clients";
 
 /**
  * How long a statement may take for these reasons, in milliseconds: others wait for them, and a connection whose other
@@ -26,6 +28,7 @@ export type SystemReason =
 const TIMEOUT_MS: Partial<Record<SystemReason, number>> = {
   "read configuration": 3_000,
   "issue a tenant claim": 3_000,
+  "remember a used proof": 3_000,
   "keep the instance alive": 3_000,
   "write audit rows": 10_000,
 };

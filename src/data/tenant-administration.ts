@@ -29,7 +29,8 @@ const CHANGE = `
   UPDATE bulkhead.tenants
      SET name = coalesce($3, name), plan = coalesce($4, plan), limits = coalesce($5::jsonb, limits),
          tool_sets = CASE WHEN $6::boolean THEN $7::text[] ELSE tool_sets END,
-         scopes = coalesce($8::text[], scopes), roles = coalesce($9::jsonb, roles), settings = coalesce($10::jsonb, settings)
+         scopes = coalesce($8::text[], scopes), roles = coalesce($9::jsonb, roles), settings = coalesce($10::jsonb, settings),
+         api_keys = coalesce($11::boolean, api_keys), dpop = coalesce($12::text, dpop)
    WHERE (id = $1 OR slug = $1) AND ($2::bigint[] IS NULL OR version = ANY ($2::bigint[]))`;
 
 const SET_STATUS = `
@@ -96,6 +97,8 @@ export function createTenantAdministration(system: SystemDoor) {
         change.scopes ?? null,
         json(change.roles),
         json(change.settings),
+        change.apiKeys ?? null,
+        change.dpop ?? null,
       ];
       try {
         return await system.transaction("change configuration", async (db) => {

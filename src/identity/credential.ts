@@ -14,6 +14,10 @@ export type Credential =
       readonly issuedAt: number;
       /** `kid` of the key that signed it; null for an introspected token, and for a key without one. */
       readonly signingKeyId: string | null;
+      /** Roles that it names itself, whether the tenant defines them or not. */
+      readonly roles: readonly string[];
+      /** Whether it is bound to a key, whose possession each request proves. */
+      readonly bound: boolean;
       /** Milliseconds since 1970. */
       readonly expiresAt: number;
     }

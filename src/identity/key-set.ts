@@ -39,7 +39,7 @@ const CURVES: Readonly<Record<string, readonly string[]>> = {
  * @throws Error where it is not a key set.
  */
 export function readKeySet(bytes: Uint8Array, earlier: KeySet | undefined): KeySet {
-  const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+  const document = parse(bytes);
   const list: unknown = isObject(document) ? document.keys : undefined;
   if (!Array.isArray(list)) throw new Error("the answer is not a key set");
   if (list.length > MAX_KEYS) throw new Error("the key set is too large");
@@ -57,6 +57,14 @@ export function readKeySet(bytes: Uint8Array, earlier: KeySet | undefined): KeyS
       return fitting.length > 1 ? "ambiguous" : (fitting[0] ?? "unknown");
     },
   };
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch {
+    throw new Error("the answer is not JSON");
+  }
 }
 
 function publishedKey(jwk: JWK, text: string): PublishedKey {

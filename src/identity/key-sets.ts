@@ -1,9 +1,10 @@
+import { hash } from "node:crypto";
 import type { CryptoKey } from "jose";
 import type { Clock } from "../core/clock.ts";
 import type { IssuerId } from "../core/ids.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
-import { createKeyFetch, type KeyFetch, type KeyFetchOptions } from "./key-fetch.ts";
+import { createGuardedFetch, type GuardedFetch, type GuardedFetchOptions } from "./guarded-fetch.ts";
 import { type KeySet, type PublishedKey, readKeySet, type WantedKey } from "./key-set.ts";
 
 /** The public keys of issuers: a set for each registration, never merged, so that no issuer can sign for another. */
@@ -15,16 +16,27 @@ export interface KeySets {
    *   at the moment.
    */
   find(issuer: TrustedIssuer, wanted: WantedKey): CryptoKey | Refusal | Promise<CryptoKey | Refusal>;
+  /** The published `kid` of a key that {@link find} gave, also where the token named none; null where it has none. */
+  keyIdOf(key: CryptoKey): string | null;
   /** Forgets a registration's keys: they are read anew when next needed. */
   forget(issuer: IssuerId): void;
 }
 
-/** Milliseconds after which keys are read again before they are used. */
+/** Milliseconds after which keys are read again. */
 const FRESH_MS = 600_000;
+/** Milliseconds up to which requests do not wait for that reading. Older keys belong to an issuer hardly used. */
+const UNHURRIED_MS = 1_200_000;
 /** Milliseconds since the last successful reading for which keys are used while the endpoint is down. */
 const STALE_MS = 3_600_000;
-/** Milliseconds between two readings that unknown key ids may cause: anybody can send tokens with new ones. */
-const COOL_DOWN_MS = 30_000;
+/**
+ * Readings that unknown key ids may cause, since anybody can send tokens with new ones: so many at once, and one more
+ * in each of so many milliseconds.
+ */
+const SEARCHES = 4;
+const SEARCH_EVERY_MS = 10_000;
+/** Milliseconds for which a key id that was looked for and not found is not looked for again, and how many are kept. */
+const MISSING_MS = 30_000;
+const MAX_MISSING = 64;
 const MAX_BACK_OFF_MS = 60_000;
 /** More registrations than this lose the keys of the one read first. */
 const MAX_ISSUERS = 10_000;
@@ -32,22 +44,26 @@ const MAX_ISSUERS = 10_000;
 interface IssuerKeys {
   readonly jwksUri: string;
   set: KeySet | undefined;
-  /** On the monotonic clock, like the other times here. */
+  /** When `set` was read, on the monotonic clock, like the other times here. */
   readAt: number;
-  attemptedAt: number;
   failures: number;
   retryAt: number;
   reading: Promise<void> | undefined;
   /** Why the last reading failed, for the log. */
   fault: string;
+  /** When all searches made so far will have been allowed for (the generic cell rate algorithm). */
+  searchedUntil: number;
+  /** Hashes of what was looked for and not found, oldest first, and when. */
+  readonly missing: Map<string, number>;
 }
 
 export function createKeySets(
-  options: { readonly clock: Clock; readonly fetch?: KeyFetch } & KeyFetchOptions,
+  options: { readonly clock: Clock } & ({ readonly fetch: GuardedFetch } | GuardedFetchOptions),
 ): KeySets {
   const { clock } = options;
-  const fetch = options.fetch ?? createKeyFetch(options);
+  const fetch = "fetch" in options ? options.fetch : createGuardedFetch(options);
   const records = new Map<IssuerId, IssuerKeys>();
+  const keyIds = new WeakMap<CryptoKey, string>();
 
   function recordOf(issuer: TrustedIssuer, jwksUri: string): IssuerKeys {
     const known = records.get(issuer.id);
@@ -56,12 +72,13 @@ export function createKeySets(
     const record: IssuerKeys = {
       jwksUri,
       set: undefined,
-      readAt: 0,
-      attemptedAt: Number.NEGATIVE_INFINITY,
+      readAt: Number.NEGATIVE_INFINITY,
       failures: 0,
       retryAt: Number.NEGATIVE_INFINITY,
       reading: undefined,
       fault: "",
+      searchedUntil: Number.NEGATIVE_INFINITY,
+      missing: new Map(),
     };
     records.delete(issuer.id);
     records.set(issuer.id, record);
@@ -73,7 +90,6 @@ export function createKeySets(
   }
 
   async function read(record: IssuerKeys): Promise<void> {
-    record.attemptedAt = clock.monotonic();
     try {
       record.set = readKeySet(await fetch(record.jwksUri), record.set);
       record.readAt = clock.monotonic();
@@ -93,6 +109,13 @@ export function createKeySets(
     return record.reading;
   }
 
+  function holds(record: IssuerKeys, wanted: WantedKey, now: number): boolean {
+    return (
+      record.set !== undefined && now - record.readAt <= STALE_MS && record.set.find(wanted) !== "unknown"
+    );
+  }
+
+  /** Answers from what is there. */
   function settle(record: IssuerKeys, wanted: WantedKey): CryptoKey | Refusal | Promise<CryptoKey | Refusal> {
     const now = clock.monotonic();
     if (record.set === undefined || now - record.readAt > STALE_MS) return unavailable(record, now);
@@ -105,27 +128,82 @@ export function createKeySets(
     return refuse("token_invalid", { cause: "kid is not a key of the issuer" });
   }
 
+  /** Answers after a reading that begins no earlier than this call, where one may. */
+  async function seek(record: IssuerKeys, wanted: WantedKey): Promise<CryptoKey | Refusal> {
+    if (record.reading !== undefined) {
+      // It may have asked before the issuer published this key.
+      await record.reading;
+      if (record.failures > 0 || holds(record, wanted, clock.monotonic())) return settle(record, wanted);
+    }
+    if (record.reading === undefined && !mayRead(record, clock.monotonic())) return settle(record, wanted);
+    await readOnce(record);
+    const now = clock.monotonic();
+    if (record.failures === 0 && !holds(record, wanted, now)) noteMissing(record, wanted, now);
+    return settle(record, wanted);
+  }
+
+  function use(published: PublishedKey, alg: string): CryptoKey | Promise<CryptoKey | Refusal> {
+    const note = (key: CryptoKey) => {
+      if (typeof published.jwk.kid === "string") keyIds.set(key, published.jwk.kid);
+      return key;
+    };
+    const imported = published.use(alg);
+    if (!(imported instanceof Promise)) return note(imported);
+    return imported.then(note, () => refuse("token_invalid", { cause: "the issuer's key is not valid" }));
+  }
+
   return {
     find(issuer, wanted) {
       if (issuer.jwksUri === null) return refuse("token_invalid", { cause: "the issuer publishes no keys" });
       const record = recordOf(issuer, issuer.jwksUri);
       const now = clock.monotonic();
-      const fresh = record.set !== undefined && now - record.readAt <= FRESH_MS;
-      const known = fresh && record.set?.find(wanted) !== "unknown";
-      const mayRead = now >= record.retryAt && (!fresh || now - record.attemptedAt >= COOL_DOWN_MS);
-      if (known || (record.reading === undefined && !mayRead)) return settle(record, wanted);
-      return readOnce(record).then(() => settle(record, wanted));
+      const age = now - record.readAt;
+      if (holds(record, wanted, now)) {
+        if (age <= FRESH_MS) return settle(record, wanted);
+        if (age <= UNHURRIED_MS || record.failures > 0) {
+          if (mayRead(record, now)) void readOnce(record);
+          return settle(record, wanted);
+        }
+      } else if (age <= FRESH_MS && isMissing(record, wanted, now)) {
+        return settle(record, wanted);
+      }
+      return seek(record, wanted);
     },
+    keyIdOf: (key) => keyIds.get(key) ?? null,
     forget(issuer) {
       records.delete(issuer);
     },
   };
 }
 
-function use(key: PublishedKey, alg: string): CryptoKey | Promise<CryptoKey | Refusal> {
-  const imported = key.use(alg);
-  if (!(imported instanceof Promise)) return imported;
-  return imported.catch(() => refuse("token_invalid", { cause: "the issuer's key is not valid" }));
+/** Whether a reading may begin: not while it backs off, and of fresh keys only as often as searches may be made. */
+function mayRead(record: IssuerKeys, now: number): boolean {
+  if (now < record.retryAt) return false;
+  if (now - record.readAt > FRESH_MS) return true;
+  const next = Math.max(record.searchedUntil, now) + SEARCH_EVERY_MS;
+  if (next - now > SEARCHES * SEARCH_EVERY_MS) return false;
+  record.searchedUntil = next;
+  return true;
+}
+
+function isMissing(record: IssuerKeys, wanted: WantedKey, now: number): boolean {
+  const since = record.missing.get(missingName(wanted));
+  return since !== undefined && now - since < MISSING_MS;
+}
+
+function noteMissing(record: IssuerKeys, wanted: WantedKey, now: number): void {
+  const name = missingName(wanted);
+  record.missing.delete(name);
+  record.missing.set(name, now);
+  if (record.missing.size > MAX_MISSING) {
+    const oldest = record.missing.keys().next();
+    if (!oldest.done) record.missing.delete(oldest.value);
+  }
+}
+
+/** Hashed, because a key id from outside may be as long as a token. */
+function missingName({ alg, kid }: WantedKey): string {
+  return hash("sha256", `${alg}\n${kid ?? ""}`, "base64");
 }
 
 function unavailable(record: IssuerKeys, now: number): Refusal {

@@ -1,158 +1,168 @@
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
 import type { JsonObject } from "./strict-json.ts";
-import type { TokenParts } from "./token-parts.ts";
+import { isObject, own } from "./token-parts.ts";
 import type { TenantSource, VerifiedToken } from "./verified-token.ts";
 
 /** Seconds by which an issuer's clock may differ from ours. */
 export const CLOCK_SKEW_SECONDS = 30;
-const MAX_LIFETIME_SECONDS = 3600;
 /** OpenID Connect Core section 2 bounds `sub` at 255; the other identifiers are held to it too. */
 const MAX_IDENTIFIER_LENGTH = 255;
+/** Where providers name the client: RFC 9068; OpenID Connect, Auth0, Entra, Keycloak; Okta; Entra version 1. */
+const CLIENT_CLAIMS = ["client_id", "azp", "cid", "appid"];
+/** SHA-256 in base64url, in the one spelling: the last letter has two bits that are none of the digest's. */
+const THUMBPRINT = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
-/** Signature algorithms that can be allowed at all, whatever a registration says: never `none`, never symmetric. */
-const ASYMMETRIC: ReadonlySet<string> = new Set([
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519",
-]);
+/** What the claims say once they are found in order. */
+export type CheckedClaims = Omit<VerifiedToken, "kind" | "signingKeyId">;
 
-const ACCESS_TOKEN_TYPE = "at+jwt";
-
-/** What the header says about the signature. */
-export interface SignatureHeader {
-  readonly alg: string;
-  readonly kid: string | undefined;
+export interface ExpectedClaims {
+  readonly issuer: TrustedIssuer;
+  /** The one audience expected, compared as an exact string. */
+  readonly audience: string;
+  readonly tenantOf: TenantSource;
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  /** Introspection need not tell `iat` (RFC 7662 section 2.2); everything else is as for a JWT. */
+  readonly mayLackIssueTime?: boolean;
 }
 
-/** Applies the rules for the header (RFC 8725, RFC 9068 section 4); or says which was broken. */
-export function checkHeader(parts: TokenParts, issuer: TrustedIssuer): SignatureHeader | string {
-  const { header } = parts;
-  const alg = own(header, "alg");
-  if (typeof alg !== "string" || !ASYMMETRIC.has(alg) || !issuer.algorithms.includes(alg)) {
-    return "alg is not allowed for this issuer";
-  }
-  // RFC 7515 section 4.1.11: an extension that is not understood must be refused, and none is understood here.
-  if (Object.hasOwn(header, "crit")) return "crit names an extension";
-  const kid = own(header, "kid");
-  if (kid !== undefined && typeof kid !== "string") return "kid is not a string";
-  const typ = own(header, "typ");
-  if (typeof typ !== "string") return "typ is missing";
-  const type = mediaType(typ);
-  if (type !== ACCESS_TOKEN_TYPE) {
-    if (type !== mediaType(issuer.tokenType)) return "typ is not that of an access token";
-    const flaw = checkForeignType(parts.payload);
-    if (flaw !== null) return flaw;
-  }
-  return { alg, kid };
-}
-
-/**
- * Applies the rules for the claims; or says which was broken, without any value.
- *
- * @param expected.audience the one audience allowed, compared as an exact string.
- * @param expected.nowMs milliseconds since 1970.
- */
-export function checkClaims(
-  payload: JsonObject,
-  expected: { issuer: TrustedIssuer; audience: string; tenantOf: TenantSource; nowMs: number },
-): Omit<VerifiedToken, "kind"> | string {
+/** Applies the rules for the claims; or says which was broken, without any value. */
+export function checkClaims(payload: JsonObject, expected: ExpectedClaims): CheckedClaims | string {
   const { issuer } = expected;
-  const time = checkTime(payload, expected.nowMs / 1000);
+  const time = checkTime(payload, expected);
   if (typeof time === "string") return time;
-
-  const audience = own(payload, "aud");
-  const single = Array.isArray(audience) && audience.length === 1 ? (audience[0] as unknown) : audience;
-  if (single !== expected.audience) return "aud is not exactly this resource";
-
+  if (!isForAudience(own(payload, "aud"), expected)) return "aud is not exactly this resource";
   const subject = own(payload, "sub");
   if (!isIdentifier(subject)) return "sub is not an identifier";
-  // RFC 7800: a bound token must not pass as a bearer token, and no binding is enforced yet.
-  if (Object.hasOwn(payload, "cnf")) return "cnf binds the token to a key";
-  const clientId = own(payload, "client_id") ?? own(payload, "azp");
-  if (clientId !== undefined && !isIdentifier(clientId)) return "client_id is not an identifier";
+  const binding = readBinding(payload);
+  if (binding.flaw !== null) return binding.flaw;
+  const clientClaim = CLIENT_CLAIMS.find((name) => Object.hasOwn(payload, name));
+  const clientId = clientClaim === undefined ? undefined : payload[clientClaim];
+  if (clientClaim !== undefined && !isIdentifier(clientId)) return `${clientClaim} is not an identifier`;
   const tokenId = own(payload, "jti");
   if (tokenId !== undefined && !isIdentifier(tokenId)) return "jti is not an identifier";
-  const scope = own(payload, "scope");
-  if (scope !== undefined && typeof scope !== "string") return "scope is not a string";
-
-  const tenant = checkTenant(payload, issuer, expected.tenantOf);
+  const permissions = readPermissions(payload, issuer.scopeClaims);
+  if (permissions === null) return "a scope claim is neither a text nor a list of texts";
+  const roles = issuer.rolesClaim === null ? [] : readRoles(payload, issuer.rolesClaim);
+  if (roles === null) return "the roles claim is neither a text nor a list of texts";
+  const tenant = readTenant(payload, expected);
   if (tenant.flaw !== null) return tenant.flaw;
   return {
     issuer,
     subject,
-    clientId: clientId ?? null,
-    permissions: new Set(scope?.split(" ").filter((value) => value !== "")),
+    clientId: isIdentifier(clientId) ? clientId : null,
+    permissions,
+    roles,
     expiresAt: time.exp * 1000,
+    issuedAt: Math.floor(time.iat * 1000),
     tokenId: tokenId ?? null,
+    boundTo: binding.value,
     tenantClaim: tenant.value,
   };
 }
 
-function checkTime(payload: JsonObject, now: number): { exp: number } | string {
+function checkTime(payload: JsonObject, expected: ExpectedClaims): { exp: number; iat: number } | string {
+  const now = expected.nowMs / 1000;
   const exp = own(payload, "exp");
   const iat = own(payload, "iat");
   const nbf = own(payload, "nbf");
   if (!isTime(exp)) return "exp is not a time";
-  if (!isTime(iat)) return "iat is not a time";
+  const lacksIssueTime = iat === undefined && expected.mayLackIssueTime === true;
+  if (!lacksIssueTime && !isTime(iat)) return "iat is not a time";
   if (nbf !== undefined && !isTime(nbf)) return "nbf is not a time";
   if (now >= exp + CLOCK_SKEW_SECONDS) return "exp has passed";
-  if (iat > now + CLOCK_SKEW_SECONDS) return "iat is in the future";
+  const issued = isTime(iat) ? iat : now;
+  if (issued > now + CLOCK_SKEW_SECONDS) return "iat is in the future";
   if (nbf !== undefined && nbf > now + CLOCK_SKEW_SECONDS) return "nbf is in the future";
-  if (exp <= iat) return "exp is not after iat";
-  if (exp - iat > MAX_LIFETIME_SECONDS + CLOCK_SKEW_SECONDS) return "the lifetime is over an hour";
-  return { exp };
+  if (!lacksIssueTime && exp <= issued) return "exp is not after iat";
+  if (exp - issued > expected.issuer.maxLifetimeSeconds + CLOCK_SKEW_SECONDS) {
+    return "the lifetime is longer than this issuer's may be";
+  }
+  return { exp, iat: isTime(iat) ? iat : 0 };
 }
 
-function checkTenant(
-  payload: JsonObject,
-  issuer: TrustedIssuer,
-  tenantOf: TenantSource,
-): { flaw: string; value: null } | { flaw: null; value: string | null } {
-  const flaw = (text: string) => ({ flaw: text, value: null });
+/** The expected audience once; beside it only those that the provider always adds, each at most once. */
+function isForAudience(claim: unknown, { issuer, audience }: ExpectedClaims): boolean {
+  if (!Array.isArray(claim)) return claim === audience;
+  const values: readonly unknown[] = claim;
+  return (
+    values.includes(audience) &&
+    new Set(values).size === values.length &&
+    values.every((value) => value === audience || isOneOf(issuer.otherAudiences, value))
+  );
+}
+
+function isOneOf(list: readonly string[], value: unknown): boolean {
+  return typeof value === "string" && list.includes(value);
+}
+
+type Claim = { readonly flaw: string } | { readonly flaw: null; readonly value: string | null };
+
+/**
+ * RFC 9449 section 6.1. Another member binds the token to something that is not checked here, a certificate for example,
+ * so the token is refused rather than taken from whoever bears it (RFC 7800 section 3.1).
+ */
+function readBinding(payload: JsonObject): Claim {
+  if (!Object.hasOwn(payload, "cnf")) return { flaw: null, value: null };
+  const cnf = payload.cnf;
+  if (!isObject(cnf) || Object.keys(cnf).length !== 1) return { flaw: "cnf is not one thumbprint of a key" };
+  const thumbprint = own(cnf, "jkt");
+  if (typeof thumbprint !== "string" || !THUMBPRINT.test(thumbprint)) {
+    return { flaw: "cnf is not one thumbprint of a key" };
+  }
+  return { flaw: null, value: thumbprint };
+}
+
+function readPermissions(payload: JsonObject, names: readonly string[]): ReadonlySet<string> | null {
+  const found = new Set<string>();
+  for (const name of names) {
+    const claim = own(payload, name);
+    if (claim === undefined) continue;
+    const values = typeof claim === "string" ? claim.split(" ") : listOfTexts(claim);
+    if (values === null) return null;
+    for (const value of values) if (value !== "") found.add(value);
+  }
+  return found;
+}
+
+function readRoles(payload: JsonObject, path: readonly string[]): readonly string[] | null {
+  let claim: unknown = payload;
+  for (const name of path) {
+    if (!isObject(claim)) return null;
+    if (!Object.hasOwn(claim, name)) return [];
+    claim = claim[name];
+  }
+  return typeof claim === "string" ? [claim] : listOfTexts(claim);
+}
+
+function readTenant(payload: JsonObject, { issuer, tenantOf }: ExpectedClaims): Claim {
   if (issuer.tenantClaim === null) {
     return issuer.broker || issuer.tenantValue !== null || tenantOf === "claim"
-      ? flaw("the issuer's registration names no tenant claim")
+      ? { flaw: "the issuer's registration names no tenant claim" }
       : { flaw: null, value: null };
   }
-  const value = own(payload, issuer.tenantClaim);
-  // Arrays and objects are refused rather than unpacked: which of two members would count?
-  if (typeof value !== "string") return flaw("the tenant claim is not a string");
-  if (!isIdentifier(value)) return flaw("the tenant claim is not an identifier");
-  if (tenantOf === "issuer" && value !== issuer.tenantValue)
-    return flaw("the tenant claim names another tenant");
+  const claim = own(payload, issuer.tenantClaim);
+  const value = issuer.tenantClaimForm === "single" ? onlyOne(claim) : claim;
+  // Which of two tenants would count? So more than one is refused, and where a text is expected anything else is.
+  if (!isIdentifier(value)) return { flaw: "the tenant claim is not one identifier" };
+  if (tenantOf === "issuer" && value !== issuer.tenantValue) {
+    return { flaw: "the tenant claim names another tenant" };
+  }
   return { flaw: null, value };
 }
 
-/**
- * A type other than `at+jwt` is shared with ID tokens, logout tokens and the like, so the claims must show that this is
- * an access token (RFC 8725 section 3.11).
- */
-function checkForeignType(payload: JsonObject): string | null {
-  for (const name of ["nonce", "at_hash", "c_hash", "s_hash", "events", "htm", "htu"]) {
-    if (Object.hasOwn(payload, name)) return "the claims are not those of an access token";
-  }
-  const use = own(payload, "token_use");
-  if (use !== undefined && use !== "access") return "token_use is not access";
-  const marked = typeof own(payload, "scope") === "string" || typeof own(payload, "client_id") === "string";
-  return marked ? null : "nothing marks the token as an access token";
+/** The one element, or the one member's name, as Keycloak writes a person's organizations. */
+function onlyOne(claim: unknown): unknown {
+  const values: readonly unknown[] = Array.isArray(claim)
+    ? claim
+    : isObject(claim)
+      ? Object.keys(claim)
+      : [claim];
+  return values.length === 1 ? values[0] : undefined;
 }
 
-/** RFC 7515 section 4.1.9: `application/` may be left out, and media types have no case. */
-function mediaType(typ: string): string {
-  const lower = typ.toLowerCase();
-  return lower.startsWith("application/") ? lower.slice("application/".length) : lower;
-}
-
-function own(object: JsonObject, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
+function listOfTexts(value: unknown): readonly string[] | null {
+  return Array.isArray(value) && value.every((one) => typeof one === "string") ? value : null;
 }
 
 function isTime(value: unknown): value is number {

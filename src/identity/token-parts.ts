@@ -23,6 +23,15 @@ export function readTokenParts(token: string): TokenParts | string {
   return { header, payload };
 }
 
+/** A member of its own, never one of the prototype. */
+export function own(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Only the one canonical encoding: Node also takes padding, the other alphabet, line breaks and stray bits. */
 function decodeBase64Url(text: string): Uint8Array | null {
   if (text === "") return null;

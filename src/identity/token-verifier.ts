@@ -4,8 +4,9 @@ import type { IssuerId } from "../core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
 import type { KeySets } from "./key-sets.ts";
-import { checkClaims, checkHeader, type SignatureHeader } from "./token-claims.ts";
-import { readTokenParts } from "./token-parts.ts";
+import { type CheckedClaims, checkClaims } from "./token-claims.ts";
+import { checkHeader, type SignatureHeader } from "./token-header.ts";
+import { own, readTokenParts } from "./token-parts.ts";
 import type { TenantSource, VerifiedToken } from "./verified-token.ts";
 import { createVerifiedTokenCache, tokenDigest } from "./verified-token-cache.ts";
 
@@ -21,7 +22,10 @@ export interface VerifyOptions {
   readonly tenantOf?: TenantSource;
 }
 
-/** Verifies access tokens (RFC 9068, RFC 8725). */
+/**
+ * Verifies access tokens (RFC 9068, RFC 8725). What was revoked, and whether the key that a token is bound to was proved,
+ * is for whoever lets a caller in: both are of the moment, while a verification is remembered.
+ */
 export interface TokenVerifier {
   /**
    * Answers at once for a token that it has verified before.
@@ -48,19 +52,22 @@ export function createTokenVerifier(parts: {
 
   async function finish(
     token: string,
-    header: SignatureHeader,
-    verified: VerifiedToken,
-    remember: () => void,
+    read: { readonly header: SignatureHeader; readonly claims: CheckedClaims },
+    remember: (verified: VerifiedToken) => void,
   ): Promise<VerifiedToken | Refusal> {
+    const { header, claims } = read;
     const began = forgotten;
-    const key = await keySets.find(verified.issuer, header);
+    const key = await keySets.find(claims.issuer, header);
     if (isRefusal(key)) return key;
     try {
       await compactVerify(token, key, { algorithms: [header.alg] });
     } catch {
       return invalid("the signature does not match");
     }
-    if (began === forgotten) remember();
+    // The key's own name, not the header's: whoever has a revoked key would leave that out.
+    const signingKeyId = keySets.keyIdOf(key);
+    const verified: VerifiedToken = Object.freeze({ kind: "verified", ...claims, signingKeyId });
+    if (began === forgotten) remember(verified);
     return verified;
   }
 
@@ -74,7 +81,7 @@ export function createTokenVerifier(parts: {
       const read = readTokenParts(token);
       if (typeof read === "string") return invalid(read);
       // The unverified `iss` does no more than pick one of the allowed issuers; a stranger causes no network traffic.
-      const iss = Object.hasOwn(read.payload, "iss") ? read.payload.iss : undefined;
+      const iss = own(read.payload, "iss");
       const issuer = candidates.find(
         (candidate) => candidate.issuer === iss && (tenantOf === "issuer" || candidate.broker),
       );
@@ -84,8 +91,7 @@ export function createTokenVerifier(parts: {
       const audience = issuer.audience ?? resource;
       const claims = checkClaims(read.payload, { issuer, audience, tenantOf, nowMs });
       if (typeof claims === "string") return invalid(claims);
-      const verified: VerifiedToken = Object.freeze({ kind: "verified", ...claims });
-      return finish(token, header, verified, () =>
+      return finish(token, { header, claims }, (verified) =>
         cache.put(digest, verified, { resource, tenantOf, nowMs }),
       );
     },

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { IssuerId } from "../core/ids.ts";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
+import { isSameRegistration } from "./same-registration.ts";
 import { CLOCK_SKEW_SECONDS } from "./token-claims.ts";
 import type { TenantSource, VerifiedToken } from "./verified-token.ts";
 
@@ -29,6 +30,8 @@ interface Entry extends VerifiedFor {
   readonly token: VerifiedToken;
   /** Time of verification: a clock set back before it makes the entry unusable. */
   readonly verifiedAt: number;
+  /** The candidate last found to be the token's registration: each new snapshot brings its own object for it. */
+  registration: TrustedIssuer;
 }
 
 /** The key under which a token is remembered: a dump of memory or a log of keys gives no token away. */
@@ -49,7 +52,11 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
         entries.delete(digest);
         return undefined;
       }
-      if (!use.candidates.some((candidate) => isSameRegistration(candidate, token.issuer))) return undefined;
+      const registration = use.candidates.find(({ id }) => id === token.issuer.id);
+      if (registration !== entry.registration) {
+        if (registration === undefined || !isSameRegistration(registration, token.issuer)) return undefined;
+        entry.registration = registration;
+      }
       entries.delete(digest);
       entries.set(digest, entry);
       return token;
@@ -57,7 +64,13 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
     put(digest, token, use) {
       if (size === 0 || use.nowMs >= token.expiresAt) return;
       entries.delete(digest);
-      entries.set(digest, { token, resource: use.resource, tenantOf: use.tenantOf, verifiedAt: use.nowMs });
+      entries.set(digest, {
+        token,
+        resource: use.resource,
+        tenantOf: use.tenantOf,
+        verifiedAt: use.nowMs,
+        registration: token.issuer,
+      });
       if (entries.size > size) {
         const oldest = entries.keys().next();
         if (!oldest.done) entries.delete(oldest.value);
@@ -67,21 +80,4 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
       for (const [digest, entry] of entries) if (entry.token.issuer.id === issuer) entries.delete(digest);
     },
   };
-}
-
-/** A registration that was changed in any respect is another one: its tokens are verified anew. */
-function isSameRegistration(a: TrustedIssuer, b: TrustedIssuer): boolean {
-  return (
-    a === b ||
-    (a.id === b.id &&
-      a.issuer === b.issuer &&
-      a.jwksUri === b.jwksUri &&
-      a.broker === b.broker &&
-      a.audience === b.audience &&
-      a.tenantClaim === b.tenantClaim &&
-      a.tenantValue === b.tenantValue &&
-      a.tokenType === b.tokenType &&
-      a.algorithms.length === b.algorithms.length &&
-      a.algorithms.every((algorithm, i) => algorithm === b.algorithms[i]))
-  );
 }

@@ -2,7 +2,10 @@ import type { AuditFacts } from "../core/audit-row.ts";
 import type { AdministrativeEvent, OperationEvent } from "../core/event.ts";
 
 /** What of an operation is known before it runs. */
-type BegunOperation = Pick<OperationEvent, "tenantId" | "operationId" | "at" | "actor" | "method" | "target">;
+type BegunOperation = Pick<
+  OperationEvent,
+  "tenantId" | "operationId" | "at" | "actor" | "method" | "target" | "access"
+>;
 
 /** The row that an operation leaves before it may change something. */
 export function intentFacts(event: BegunOperation): AuditFacts {
@@ -17,7 +20,7 @@ export function intentFacts(event: BegunOperation): AuditFacts {
     outcome: null,
     code: null,
     durationMs: null,
-    details: null,
+    details: { access: event.access },
   };
 }
 
@@ -34,7 +37,7 @@ export function outcomeFacts(event: OperationEvent): AuditFacts {
     outcome: event.outcome,
     code: event.code,
     durationMs: event.durationMs,
-    details: event.notes === null ? null : { notes: event.notes },
+    details: { access: event.access, ...(event.notes === null ? {} : { notes: event.notes }) },
   };
 }
 

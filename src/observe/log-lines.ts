@@ -39,6 +39,7 @@ export function createLogLines(options: {
           outcome: event.outcome,
           code: event.code,
           durationMs: round(event.durationMs),
+          access: event.access,
           subject: event.actor.subject,
           issuer: event.actor.issuer,
           client: event.actor.clientId,
@@ -98,6 +99,7 @@ export function createLogLines(options: {
           tenant: event.tenantId,
           stage: event.stage,
           code: event.code,
+          permission: event.permission,
           count: event.count,
           since: new Date(event.since).toISOString(),
         });
@@ -109,6 +111,7 @@ export function createLogLines(options: {
           tenant: event.tenantId,
           stage: event.stage,
           code: event.code,
+          permission: event.permission,
           cause: describe(event.cause),
         });
         return;

@@ -33,6 +33,13 @@ export function createMetrics(): Metrics {
     labelNames: ["tenant", "stage", "code"] as const,
     registers: [registry],
   });
+  // Not by tenant: the catalog's permissions are few, but a series for each tenant and permission would be many.
+  const lacked = new Counter({
+    name: "bulkhead_permission_refusals_total",
+    help: "Operations refused because the caller lacked a permission, by permission.",
+    labelNames: ["permission"] as const,
+    registers: [registry],
+  });
   const administrative = new Counter({
     name: "bulkhead_administrative_operations_total",
     help: "Acts through the admin API and the command line, by action and outcome.",
@@ -66,6 +73,7 @@ export function createMetrics(): Metrics {
         }
         case "refusal":
           refusals.inc({ tenant: tenantLabel(event.tenantId), stage: event.stage, code: event.code });
+          if (event.permission !== undefined) lacked.inc({ permission: event.permission });
           return;
         case "administrative":
           administrative.inc({ action: event.action, outcome: event.outcome });

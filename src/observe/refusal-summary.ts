@@ -11,7 +11,7 @@ export interface RefusalSummary {
 /** Different sums held between two reports; more than that are summed up as one. */
 const MAX_SUMS = 2_000;
 
-const SEVERAL = { tenantId: null, stage: "several", code: "several" } as const;
+const SEVERAL = { tenantId: null, stage: "several", code: "several", permission: undefined } as const;
 
 interface Sum {
   readonly first: RefusalEvent;
@@ -28,7 +28,8 @@ export function createRefusalSummary(options: {
   return {
     consume(event) {
       if (event.type !== "refusal") return;
-      const exact = `${event.tenantId ?? ""} ${event.stage} ${event.code}`;
+      // A permission has no space, and is one that the catalog names.
+      const exact = `${event.tenantId ?? ""} ${event.stage} ${event.code} ${event.permission ?? ""}`;
       const key = sums.has(exact) || sums.size < MAX_SUMS ? exact : "rest";
       const sum = sums.get(key);
       if (sum === undefined) sums.set(key, { first: event, last: event.at, count: 1 });
@@ -42,8 +43,18 @@ export function createRefusalSummary(options: {
       sums = new Map();
       for (const [key, { first, last, count }] of batch) {
         // The rest are of different tenants, stages and codes: it may carry the name of none of them.
-        const { tenantId, stage, code } = key === "rest" ? SEVERAL : first;
-        options.emit({ type: "refusal_summary", at: last, since: first.at, tenantId, stage, code, count });
+        const { tenantId, stage, code, permission } = key === "rest" ? SEVERAL : first;
+        const lacked = permission === undefined ? {} : { permission };
+        options.emit({
+          type: "refusal_summary",
+          at: last,
+          since: first.at,
+          tenantId,
+          stage,
+          code,
+          ...lacked,
+          count,
+        });
         if (tenantId === null) continue;
         options.record({
           tenantId,
@@ -56,7 +67,7 @@ export function createRefusalSummary(options: {
           outcome: "refused",
           code,
           durationMs: null,
-          details: { count, since: new Date(first.at).toISOString() },
+          details: { count, since: new Date(first.at).toISOString(), ...lacked },
         });
       }
     },

@@ -7,6 +7,7 @@ import type { Principal } from "../tenancy/principal.ts";
 import { type ContextPorts, RequestContext } from "../tenancy/request-context.ts";
 import { runInTenant } from "../tenancy/tenant-context.ts";
 import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { Work } from "./open-work.ts";
 import type { Operation, Performed } from "./operations.ts";
 
 /** What running a handler came to. */
@@ -28,20 +29,21 @@ export interface OperationRunner {
     readonly operationId: OperationId;
     /** The caller's response: when it closes, the caller has gone. */
     readonly res: ServerResponse;
+    /** When it must end the handler is told by its signal, and the caller answered with the reason. */
+    readonly work: Work;
   }): Promise<Run>;
-  /** Stops every handler that runs now: each is told by its signal, and answered. */
-  interruptAll(): void;
 }
 
 export function createOperationRunner(
   portsFor: (snapshot: TenantSnapshot, readOnly: boolean) => ContextPorts,
 ): OperationRunner {
-  const underWay = new Set<(why: Refusal) => void>();
   // What a context says that was kept beyond its call. Made once: a stack for each call would cost more than the call.
   const over = new Fault("context_missing", { detail: "The call is over." });
 
   return {
-    async run({ operation, snapshot, principal, operationId, res }) {
+    async run({ operation, snapshot, principal, operationId, res, work }) {
+      // Its intent was awaited since it was last looked at.
+      if (work.ended !== null) return { result: work.ended, notes: null, stillWorking: null };
       if (operation.answer !== null) return { result: operation.answer, notes: null, stillWorking: null };
       if (res.destroyed) return { result: refuse("cancelled"), notes: null, stillWorking: null };
 
@@ -63,7 +65,7 @@ export function createOperationRunner(
           : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
       const onClose = (): void => stop(refuse("cancelled"));
       res.once("close", onClose);
-      underWay.add(stop);
+      work.onEnd(stop);
       const context = new RequestContext({
         snapshot,
         principal,
@@ -83,13 +85,9 @@ export function createOperationRunner(
       } finally {
         clearTimeout(timer);
         res.off("close", onClose);
-        underWay.delete(stop);
         // A context does not outlive its call: whoever kept it finds its signal aborted and its door shut.
         controller.abort(over);
       }
-    },
-    interruptAll() {
-      for (const stop of [...underWay]) stop(refuse("stopping", { retryAfterMs: 1_000 }));
     },
   };
 }

@@ -9,10 +9,11 @@ import {
   toToolResult,
 } from "../catalog/results.ts";
 import type { Validation } from "../catalog/schemas.ts";
-import type { ListKind, Permits, TenantView } from "../catalog/tenant-view.ts";
+import type { ListKind, TenantView } from "../catalog/tenant-view.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import type { OperationOutcome } from "../core/event.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
+import type { AccessPolicy, AllowedAccess, DeniedAccess } from "../identity/access-policy.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
 import { isObject, type JsonObject, member } from "./json-rpc.ts";
 import {
@@ -35,11 +36,16 @@ export interface Operation {
   readonly target: string | null;
   /** False: it may change something, and leaves an intent before it runs. */
   readonly readOnly: boolean;
+  /** Why the caller may. */
+  readonly access: AllowedAccess;
   /** Null where the answer is known without a handler. */
   readonly answer: Performed | null;
   /** Runs the handler. Gives a refusal where it said that there is no such thing; throws what the handler throws. */
   perform(ctx: TenantContext): Promise<Performed | Refusal>;
 }
+
+/** An operation before it is said why it may be performed. */
+type Found = Omit<Operation, "access">;
 
 const LISTS: ReadonlyMap<Method, ListKind> = new Map([
   ["tools/list", "tools"],
@@ -62,11 +68,11 @@ export async function resolveOperation(
     readonly catalog: Catalog;
     readonly view: TenantView;
     readonly granted: ReadonlySet<string>;
-    readonly permits: Permits;
+    readonly policy: AccessPolicy;
     readonly headers: IncomingHttpHeaders;
   },
 ): Promise<Operation | Refusal> {
-  const { view, granted, permits } = from;
+  const { view, granted, policy } = from;
   const kind = LISTS.get(request.method);
   if (kind !== undefined) {
     const cursor = member(request.params, "cursor");
@@ -80,22 +86,26 @@ export async function resolveOperation(
     case "tools/call": {
       const tool = view.tool(request.name ?? "");
       if (tool === null) return refuse("tool_unknown");
-      if (!permits(granted, tool.definition.requires)) return lacking(tool.definition.requires);
-      return callTool(tool, member(request.params, "arguments"), from.headers);
+      const access = policy.decide(granted, tool.definition.requires);
+      if (!access.allowed) return lacking(access);
+      const operation = await callTool(tool, member(request.params, "arguments"), from.headers);
+      return isRefusal(operation) ? operation : { ...operation, access };
     }
     case "resources/read": {
       const uri = request.name ?? "";
       const found = view.resource(uri);
       if (found === null) return refuse("resource_unknown", { data: { uri } });
-      if (!permits(granted, found.resource.definition.requires))
-        return lacking(found.resource.definition.requires);
-      return readResource(found.resource, uri, found.variables);
+      const access = policy.decide(granted, found.resource.definition.requires);
+      if (!access.allowed) return lacking(access);
+      return { ...readResource(found.resource, uri, found.variables), access };
     }
     case "prompts/get": {
       const prompt = view.prompt(request.name ?? "");
       if (prompt === null) return refuse("prompt_unknown");
-      if (!permits(granted, prompt.definition.requires)) return lacking(prompt.definition.requires);
-      return getPrompt(prompt, member(request.params, "arguments"));
+      const access = policy.decide(granted, prompt.definition.requires);
+      if (!access.allowed) return lacking(access);
+      const operation = getPrompt(prompt, member(request.params, "arguments"));
+      return isRefusal(operation) ? operation : { ...operation, access };
     }
     default:
       return refuse("method_unknown");
@@ -104,18 +114,20 @@ export async function resolveOperation(
 
 function answered(members: string): Operation {
   const answer: Performed = { members, outcome: "ok", code: null };
-  return { target: null, readOnly: true, answer, perform: () => Promise.resolve(answer) };
+  // Lists and the like need no permission: what they show is what the caller may use.
+  const access: AllowedAccess = { allowed: true, reason: "not_required" };
+  return { target: null, readOnly: true, access, answer, perform: () => Promise.resolve(answer) };
 }
 
-function lacking(required: string | undefined): Refusal {
-  return refuse("scope_insufficient", { scopes: required === undefined ? [] : [required] });
+function lacking({ permission }: DeniedAccess): Refusal {
+  return refuse("scope_insufficient", { scopes: [permission] });
 }
 
 function discover(catalog: Catalog): string {
   const capabilities = {
-    ...(catalog.tools.length > 0 ? { tools: {} } : {}),
-    ...(catalog.resources.length > 0 ? { resources: {} } : {}),
-    ...(catalog.prompts.length > 0 ? { prompts: {} } : {}),
+    ...(catalog.tools.length > 0 ? { tools: { listChanged: true } } : {}),
+    ...(catalog.resources.length > 0 ? { resources: { listChanged: true } } : {}),
+    ...(catalog.prompts.length > 0 ? { prompts: { listChanged: true } } : {}),
   };
   const { instructions } = catalog.server;
   return membersOf({
@@ -131,7 +143,7 @@ async function callTool(
   tool: CatalogTool,
   sent: unknown,
   headers: IncomingHttpHeaders,
-): Promise<Operation | Refusal> {
+): Promise<Found | Refusal> {
   const args: unknown = sent === undefined ? {} : sent;
   if (!isObject(args)) return refuse("params_invalid", { detail: "params.arguments must be an object." });
   const mismatch = checkParameterHeaders(tool.headers, args, headers);
@@ -178,7 +190,7 @@ function readResource(
   resource: CatalogResource,
   uri: string,
   variables: Readonly<Record<string, string>>,
-): Operation {
+): Found {
   return {
     target: resource.definition.uri,
     readOnly: true,
@@ -201,7 +213,7 @@ function readResource(
   };
 }
 
-function getPrompt(prompt: CatalogPrompt, sent: unknown): Operation | Refusal {
+function getPrompt(prompt: CatalogPrompt, sent: unknown): Found | Refusal {
   const given: JsonObject | undefined = sent === undefined ? {} : isObject(sent) ? sent : undefined;
   if (given === undefined) return refuse("params_invalid", { detail: "params.arguments must be an object." });
   const args: Record<string, string> = Object.create(null);

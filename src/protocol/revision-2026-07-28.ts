@@ -21,6 +21,7 @@ const METHODS = [
   "resources/read",
   "prompts/list",
   "prompts/get",
+  "subscriptions/listen",
 ] as const;
 export type Method = (typeof METHODS)[number];
 const KNOWN: ReadonlySet<string> = new Set(METHODS);

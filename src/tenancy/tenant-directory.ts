@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
-import type { ApiKeyId, IssuerId, Slug, TenantId } from "../core/ids.ts";
+import { type ApiKeyId, type IssuerId, parseTenantId, type Slug, type TenantId } from "../core/ids.ts";
 import { createSnapshotCache } from "./snapshot-cache.ts";
+import type { TenantName } from "./tenant-record.ts";
 import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
 
 /** What of the configuration changed after a version. `everything`: a plan or a broker, so all snapshots are old. */
@@ -28,6 +29,7 @@ export interface TenantDirectory {
   /** Null: no such tenant. */
   bySlug(slug: Slug): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   byId(id: TenantId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
+  byName(name: TenantName): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   /** The tenant that has an API key. */
   byKey(key: ApiKeyId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   /** The tenant that a broker's claim value stands for. */
@@ -82,6 +84,9 @@ export function createTenantDirectory(options: {
     else for (const tenant of changes.tenants) for (const listener of listeners) listener(tenant, version);
   };
 
+  const ofSlug = (slug: Slug) => bySlug.get(slug, () => source.snapshotOfSlug(slug));
+  const ofId = (id: TenantId) => byId.get(id, () => source.snapshotOfId(id));
+
   let underWay: Promise<void> | null = null;
   let following: Promise<void> | null = null;
   const run = (): Promise<void> => {
@@ -93,8 +98,12 @@ export function createTenantDirectory(options: {
   };
 
   return {
-    bySlug: (slug) => bySlug.get(slug, () => source.snapshotOfSlug(slug)),
-    byId: (id) => byId.get(id, () => source.snapshotOfId(id)),
+    bySlug: ofSlug,
+    byId: ofId,
+    byName(name) {
+      const id = parseTenantId(name);
+      return id === null ? ofSlug(name as Slug) : ofId(id);
+    },
     byKey: (key) => byKey.get(key, () => source.snapshotOfKey(key)),
     byClaim: (issuer, value) =>
       byClaim.get(`${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),

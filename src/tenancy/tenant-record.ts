@@ -1,6 +1,6 @@
 import type { Slug, TenantId } from "../core/ids.ts";
 import type { PartialLimits } from "./limits.ts";
-import type { Roles } from "./tenant-snapshot.ts";
+import type { DpopMode, Roles } from "./tenant-snapshot.ts";
 
 /** What calls a tenant by name: the two forms share no string, since a slug has no underscore. */
 export type TenantName = TenantId | Slug;
@@ -21,6 +21,9 @@ export interface TenantRecord {
   readonly scopes: readonly string[];
   readonly roles: Roles;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Whether API keys are taken. */
+  readonly apiKeys: boolean;
+  readonly dpop: DpopMode;
   readonly placement: "shared" | "dedicated";
   /** Counts the changes of this tenant, from 1. */
   readonly version: number;
@@ -49,6 +52,8 @@ export interface TenantChange {
   readonly scopes?: readonly string[] | undefined;
   readonly roles?: Roles | undefined;
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
+  readonly apiKeys?: boolean | undefined;
+  readonly dpop?: DpopMode | undefined;
 }
 
 /** What the deletion of a tenant removed: rows by table, tables without rows included. */

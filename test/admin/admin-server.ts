@@ -1,13 +1,24 @@
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdminApi } from "../../src/admin/admin-api.ts";
+import helpdesk from "../../examples/helpdesk/server.ts";
+import { type AdminApiOptions, createAdminApi } from "../../src/admin/admin-api.ts";
+import { createAdminCallers } from "../../src/admin/admin-callers.ts";
 import type { Administration } from "../../src/admin/administration.ts";
+import { compileCatalog } from "../../src/catalog/catalog.ts";
+import { createTenantViews } from "../../src/catalog/tenant-view.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { AdministrativeEvent, BulkheadEvent } from "../../src/core/event.ts";
 import { createIdSource } from "../../src/core/ids.ts";
+import { refuse } from "../../src/core/refusal.ts";
 import { createAdministrationRepository } from "../../src/data/administration-repository.ts";
+import { createConfigurationSource } from "../../src/data/configuration-repository.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
+import { createAccessPolicy } from "../../src/identity/access-policy.ts";
 import { createOperatorGate } from "../../src/identity/operator-gate.ts";
+import { createAddressLimiter } from "../../src/limits/address-limiter.ts";
+import { createTenantRateLimiter } from "../../src/limits/tenant-rate-limiter.ts";
+import { createTenantDirectory } from "../../src/tenancy/tenant-directory.ts";
 
 export const OPERATOR_TOKEN = "operator-token-of-this-test-0123456789";
 
@@ -40,24 +51,55 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+/** @param ports in place of those that know the operator alone. */
 export async function startAdminServer(
   system: SystemDoor,
   alter: (administration: Administration) => Administration = (administration) => administration,
+  ports: Partial<AdminApiOptions> = {},
 ): Promise<AdminServer> {
   const events: BulkheadEvent[] = [];
   let changes = 0;
   let behaviour = (): Promise<void> => Promise.resolve();
+  const catalog = compileCatalog(helpdesk);
+  const policy = createAccessPolicy(catalog.hierarchy);
+  const directory = createTenantDirectory({
+    source: createConfigurationSource(system),
+    clock: systemClock,
+    maxStaleMs: 5_000,
+  });
   const api = createAdminApi({
     administration: alter(createAdministrationRepository(system)),
-    isOperator: createOperatorGate(OPERATOR_TOKEN).admits,
+    authenticate: createAdminCallers({
+      gate: createOperatorGate(OPERATOR_TOKEN),
+      authenticator: { administrator: async () => refuse("operator_token_required") },
+      addresses: createAddressLimiter(systemClock),
+      rates: createTenantRateLimiter(systemClock),
+    }),
+    accessPorts: {
+      policy,
+      views: createTenantViews({
+        catalog,
+        permits: (granted, required) => policy.decide(granted, required).allowed,
+        onCut: () => {},
+      }),
+      snapshotOf: directory.byName,
+    },
+    development: null,
     ids: createIdSource(systemClock.now),
     clock: systemClock,
     emit: (event) => events.push(event),
-    mcpUrlOf: (slug) => `http://127.0.0.1:8787/t/${slug}/mcp`,
+    mcpUrlOf: (slug) => `http://127.0.0.1:8787${slug === null ? "" : `/t/${slug}`}/mcp`,
+    random: randomBytes,
+    issuers: {
+      allowLoopback: false,
+      discoverIssuer: async () => "this test asks nobody",
+      sealSecret: () => null,
+    },
     afterChange: () => {
       changes++;
       return behaviour();
     },
+    ...ports,
   });
   const server = createServer((req, res) => api.handle(req, res));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -8,6 +8,8 @@ import { type AdminServer, startAdminServer } from "./admin-server.ts";
 type Json = Readonly<Record<string, unknown>>;
 interface Operation {
   readonly operationId: string;
+  readonly summary?: string;
+  readonly description?: string;
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
@@ -52,15 +54,37 @@ describe("the OpenAPI document", () => {
     expect(server.events).toEqual([]);
   });
 
-  it("is of version 3.1 and asks for the operator token everywhere else", () => {
+  it("is of version 3.1 and asks for the operator token or, where they may, for a tenant administrator's", () => {
     expect(document.openapi).toMatch(/^3\.1\./);
     expect(document.security).toEqual([{ operatorToken: [] }]);
     expect(document.components.securitySchemes).toEqual({
-      operatorToken: { type: "http", scheme: "bearer" },
+      operatorToken: { type: "http", scheme: "bearer", description: expect.any(String) },
+      tenantToken: { type: "http", scheme: "bearer", description: expect.any(String) },
     });
+    const accessOf = new Map(ADMIN_OPERATIONS.map(({ action, access }) => [action, access]));
     for (const [path, operations] of Object.entries(document.paths)) {
-      for (const operation of Object.values(operations)) {
-        expect(operation.security, path).toEqual(path === "/admin/v1/openapi.json" ? [] : undefined);
+      for (const { operationId, security } of Object.values(operations)) {
+        const schemes = (security ?? []).map((scheme) => Object.keys(scheme).join());
+        const access = accessOf.get(operationId);
+        if (path === "/admin/v1/openapi.json") expect(schemes).toEqual([]);
+        else if (access === "operator") expect(schemes, path).toEqual(["operatorToken"]);
+        else expect(schemes, path).toEqual(["operatorToken", "tenantToken"]);
+      }
+    }
+  });
+
+  it("says of every operation who may use it, and what a tenant's administrator may not send", () => {
+    const change = document.paths["/admin/v1/tenants/{t}"]?.patch;
+    expect(change?.description).toBe(
+      "For the operator, and for administrators of the tenant, who may send only roles, scopes, apiKeys, dpop.",
+    );
+    expect(document.paths["/admin/v1/plans"]?.get?.description).toBe("For the operator alone.");
+    for (const operations of Object.values(document.paths)) {
+      for (const { summary = "", description = "", responses } of Object.values(operations)) {
+        const told = Object.values(responses).some((response) =>
+          response.description.includes("`operator_only`"),
+        );
+        expect(told).toBe(/alone|send only|only the operator/.test(`${summary} ${description}`));
       }
     }
   });
@@ -78,10 +102,26 @@ describe("the OpenAPI document", () => {
         "DELETE /admin/v1/tenants/{t}",
         "POST /admin/v1/tenants/{t}/suspend",
         "POST /admin/v1/tenants/{t}/resume",
+        "GET /admin/v1/tenants/{t}/access",
         "GET /admin/v1/plans",
         "GET /admin/v1/plans/{p}",
         "PUT /admin/v1/plans/{p}",
         "DELETE /admin/v1/plans/{p}",
+        "GET /admin/v1/brokers",
+        "POST /admin/v1/brokers",
+        "DELETE /admin/v1/brokers/{id}",
+        "GET /admin/v1/tenants/{t}/issuers",
+        "POST /admin/v1/tenants/{t}/issuers",
+        "DELETE /admin/v1/tenants/{t}/issuers/{id}",
+        "GET /admin/v1/tenants/{t}/keys",
+        "POST /admin/v1/tenants/{t}/keys",
+        "DELETE /admin/v1/tenants/{t}/keys/{id}",
+        "GET /admin/v1/tenants/{t}/revocations",
+        "POST /admin/v1/tenants/{t}/revocations",
+        "DELETE /admin/v1/tenants/{t}/revocations/{id}",
+        "GET /admin/v1/tenants/{t}/role-assignments",
+        "PUT /admin/v1/tenants/{t}/role-assignments",
+        "DELETE /admin/v1/tenants/{t}/role-assignments",
         "GET /admin/v1/openapi.json",
       ].sort(),
     );
@@ -100,7 +140,7 @@ describe("the OpenAPI document", () => {
         const statuses = Object.keys(operation.responses);
         expect(statuses.some((status) => status.startsWith("2"))).toBe(true);
         if (path !== "/admin/v1/openapi.json")
-          expect(statuses).toEqual(expect.arrayContaining(["400", "401", "500", "503"]));
+          expect(statuses).toEqual(expect.arrayContaining(["400", "401", "403", "429", "500", "503"]));
         for (const [status, response] of Object.entries(operation.responses)) {
           expect(response.description).not.toBe("");
           const type = status.startsWith("2") ? "application/json" : "application/problem+json";

@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createAdminApi } from "../../src/admin/admin-api.ts";
+import { refuse } from "../../src/core/refusal.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
 import { createOperatorGate } from "../../src/identity/operator-gate.ts";
 import { createTestDatabase } from "../support/database.ts";
@@ -23,11 +24,12 @@ beforeEach(() => {
 
 const REFUSED = {
   type: "urn:bulkhead:error:operator_token_required",
-  title: "An operator token is required.",
+  title: "An operator's or a tenant administrator's token is required.",
   status: 401,
-  detail: "An operator token is required.",
+  detail: "An operator's or a tenant administrator's token is required.",
   code: "operator_token_required",
-  remedy: "Send the operator token as Authorization: Bearer.",
+  remedy:
+    "Send the operator token, or an access token with the permission admin of the tenant's own issuer, as Authorization: Bearer.",
 };
 
 describe("without the operator token", () => {
@@ -149,7 +151,11 @@ it("a token that could be guessed, or that no header can carry, is refused at st
 it("the process keeps its own Request and Response", () => {
   const before = [globalThis.Request, globalThis.Response];
   createAdminApi({
-    isOperator: () => false,
+    authenticate: async () => refuse("operator_token_required"),
+    random: () => new Uint8Array(),
+    issuers: {} as never,
+    accessPorts: {} as never,
+    development: null,
     administration: {} as never,
     ids: {} as never,
     clock: { now: () => 0, monotonic: () => 0 },

@@ -80,6 +80,25 @@ const fill = (id: string, number: string) =>
       id,
       number,
     ]);
+    await db.query(
+      `INSERT INTO bulkhead.api_keys (id, tenant_id, name, secret_hash, permissions, expires_at, created_by)
+       SELECT 'key_' || lpad($2 || n, 26, '0'), $1, 'k', sha256('s'), '{x}', now() + interval '1 day', '{}' FROM generate_series(1, 3) AS n`,
+      [id, number],
+    );
+    await db.query(
+      `INSERT INTO bulkhead.revocations (id, tenant_id, kind, issuer, value, created_by)
+       SELECT 'rev_' || lpad($2 || n, 26, '0'), $1, 'token', 'https://x', n, '{}' FROM generate_series(1, 2) AS n`,
+      [id, number],
+    );
+    await db.query(
+      "INSERT INTO bulkhead.role_assignments (tenant_id, issuer, subject, roles) VALUES ($1, 'https://x', 's', '{r}')",
+      [id],
+    );
+    await db.query(
+      `INSERT INTO bulkhead.used_proofs (tenant_id, proof_hash, expires_at)
+       SELECT $1, sha256(n::text::bytea), now() + interval '1 minute' FROM generate_series(1, 4) AS n`,
+      [id],
+    );
   });
 
 /** Tables with a row in whose text the tenant's id occurs, read past every policy. */
@@ -120,13 +139,17 @@ describe("deleting a tenant", () => {
         "app.c_leaves": 2,
         "app.folders": 2,
         "app.z_pages": 2,
+        "bulkhead.api_keys": 3,
         "bulkhead.audit_entries": 5,
         "bulkhead.broker_tenants": 1,
         "bulkhead.development_keys": 1,
         "bulkhead.issuers": 1,
+        "bulkhead.revocations": 2,
+        "bulkhead.role_assignments": 1,
         "bulkhead.store_entries": 1,
         "bulkhead.tenant_claims": 1,
         "bulkhead.tenants": 1,
+        "bulkhead.used_proofs": 4,
       },
     });
     // The list of changes is how instances learn that the tenant is gone.

@@ -62,6 +62,8 @@ describe("creating a tenant", () => {
       scopes: ["notes:read"],
       roles: { editor: ["notes:read", "notes:write"] },
       settings: { theme: { dark: true } },
+      apiKeys: false,
+      dpop: "off",
       placement: "shared",
       version: 1,
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),

@@ -131,6 +131,64 @@ test.each<[what: string, parts: Record<string, unknown>, refusal: string]>([
     { tools: [tool({ requires: "x".repeat(129) })] },
     'tool "sell": requires is not a scope.',
   ],
+  [
+    "a permission with a wildcard",
+    { tools: [tool({ requires: "tickets:*" })] },
+    'tool "sell": requires is not a scope.',
+  ],
+  [
+    "a permission with a star within",
+    { resources: [resource({ requires: "tick*ts:read" })] },
+    'resource "shop://stock": requires is not a scope.',
+  ],
+  ["permissions that are a list", { permissions: ["a"] }, "permissions is not an object."],
+  ["permissions that are nothing", { permissions: null }, "permissions is not an object."],
+  ["a misspelt hierarchy", { permissions: { implied: {} } }, 'permissions has no member "implied".'],
+  [
+    "a hierarchy that is a list",
+    { permissions: { implies: [["a", "b"]] } },
+    "permissions.implies: is not an object of permissions.",
+  ],
+  [
+    "a hierarchy without lists",
+    { permissions: { implies: { "a:write": "a:read" } } },
+    'permissions.implies: what "a:write" implies is not a list.',
+  ],
+  [
+    "a part of a segment as a pattern",
+    { permissions: { implies: { "tick*:write": ["tickets:read"] } } },
+    'permissions.implies: "tick*:write" is neither a permission nor a pattern of whole segments.',
+  ],
+  [
+    "an implied permission with a space",
+    { permissions: { implies: { "a:write": ["a read"] } } },
+    'permissions.implies: "a read" is neither a permission nor a pattern of whole segments.',
+  ],
+  [
+    "an implied permission that is no text",
+    { permissions: { implies: { "a:write": [["a:read"]] } } },
+    'permissions.implies: ["a:read"] is neither a permission nor a pattern of whole segments.',
+  ],
+  [
+    "an empty permission in the hierarchy",
+    { permissions: { implies: { "": ["a:read"] } } },
+    'permissions.implies: "" is neither a permission nor a pattern of whole segments.',
+  ],
+  [
+    "a permission that implies admin",
+    { permissions: { implies: { owner: ["admin"] } } },
+    'permissions.implies: "owner" would imply admin, which nothing may.',
+  ],
+  [
+    "a pattern that would imply admin",
+    { permissions: { implies: { "*:all": ["*"] } } },
+    'permissions.implies: "*:all" would imply admin, which nothing may.',
+  ],
+  [
+    "a star that stands for nothing",
+    { permissions: { implies: { "*:write": ["*:*:read"] } } },
+    'permissions.implies: "*:*:read" has a * that "*:write" has nothing for.',
+  ],
   ["a malformed tool set", { tools: [tool({ toolSet: "a b" })] }, 'tool "sell": toolSet is not a name.'],
   ["a list of tool sets", { tools: [tool({ toolSet: ["a"] })] }, 'tool "sell": toolSet is not a name.'],
   [
@@ -201,6 +259,14 @@ test("what is allowed to the last character is taken", () => {
     "of_nobody",
   ]);
   expect(catalog.permissions).toEqual(["!#[]~".repeat(25), "a:read"]);
+});
+
+test("the hierarchy is the module's, or else the default", () => {
+  expect(compile({}).hierarchy).toEqual({ "*:write": ["*:read"] });
+  expect(compile({ permissions: {} }).hierarchy).toEqual({ "*:write": ["*:read"] });
+  expect(compile({ permissions: { implies: {} } }).hierarchy).toEqual({});
+  const implies = { "*:of:*": ["*:*", "seen"], admin: ["a:read"], "admin:users": ["users:read"] };
+  expect(compile({ permissions: { implies } }).hierarchy).toEqual(implies);
 });
 
 test("a server without anything is one", () => {

@@ -10,7 +10,7 @@ import {
 } from "../../src/catalog/define.ts";
 import { createTenantViews, type ListKind, type TenantView } from "../../src/catalog/tenant-view.ts";
 import { isRefusal } from "../../src/core/refusal.ts";
-import { decideAccess } from "../../src/identity/permissions.ts";
+import { createAccessPolicy } from "../../src/identity/access-policy.ts";
 import type { TenantSnapshot } from "../../src/tenancy/tenant-snapshot.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
@@ -23,11 +23,13 @@ const tool = (name: string, visibility: Visibility = {}): ToolDefinition =>
 function viewsOf(parts: Partial<ServerDefinition>) {
   const cuts: string[] = [];
   let decided = 0;
+  const catalog = compileCatalog({ name: "shop", version: "1", ...parts });
+  const policy = createAccessPolicy(catalog.hierarchy, catalog.permissions);
   const views = createTenantViews({
-    catalog: compileCatalog({ name: "shop", version: "1", ...parts }),
+    catalog,
     permits(granted, required) {
       decided++;
-      return decideAccess(granted, required).allowed;
+      return policy.decide(granted, required).allowed;
     },
     onCut: (snapshot, what, defined, limit) => cuts.push(`${snapshot.slug}: ${limit} of ${defined} ${what}`),
   });
@@ -115,6 +117,52 @@ describe("what a tenant has", () => {
     for (const name of ["__proto__", "constructor", "toString", ""]) {
       expect([acme.tool(name), acme.prompt(name), acme.resource(name)]).toEqual([null, null, null]);
     }
+  });
+});
+
+describe("why a tenant does not have an entry", () => {
+  const { views } = viewsOf({
+    tools: [
+      tool("first", { requires: "a:read" }),
+      tool("paid", { toolSet: "extra" }),
+      tool("theirs", { tenants: ["globex"], toolSet: "extra" }),
+      tool("second"),
+      tool("third"),
+    ],
+    resources: [
+      { uri: "shop://fixed", name: "fixed", requires: "b:read", read: () => "" },
+      { uri: "shop://item/{id}", name: "item", requires: "c:read", read: () => "" },
+      { uri: "shop://extra/{id}", name: "extra", toolSet: "extra", read: () => "" },
+    ],
+    prompts: [
+      { name: "greet", requires: "d:read", get: () => "" },
+      { name: "insult", tenants: ["globex"], get: () => "" },
+    ],
+  });
+  const view = views.of(tenantSnapshot("acme", { limits: { maxTools: 2, maxResources: null } }));
+
+  test.each([
+    ["tool", "first", { has: true, requires: "a:read" }],
+    ["tool", "second", { has: true, requires: undefined }],
+    ["tool", "paid", { has: false, because: "tool_set_off" }],
+    ["tool", "theirs", { has: false, because: "other_tenants" }],
+    ["tool", "third", { has: false, because: "over_limit" }],
+    ["tool", "greet", { has: false, because: "unknown" }],
+    ["tool", "constructor", { has: false, because: "unknown" }],
+    ["resource", "shop://fixed", { has: true, requires: "b:read" }],
+    ["resource", "shop://item/7", { has: true, requires: "c:read" }],
+    ["resource", "shop://item/{id}", { has: true, requires: "c:read" }],
+    ["resource", "shop://extra/{id}", { has: false, because: "tool_set_off" }],
+    ["resource", "shop://extra/7", { has: false, because: "tool_set_off" }],
+    ["resource", "item", { has: false, because: "unknown" }],
+    ["prompt", "greet", { has: true, requires: "d:read" }],
+    ["prompt", "insult", { has: false, because: "other_tenants" }],
+    ["prompt", "first", { has: false, because: "unknown" }],
+  ] as const)("is told of the %s %s", (kind, name, expected) => {
+    expect(view.presence({ kind, name })).toEqual(expected);
+    // Whoever calls is told no more than that there is none.
+    const found = { tool: view.tool(name), resource: view.resource(name), prompt: view.prompt(name) }[kind];
+    if (name !== "shop://item/{id}") expect(found !== null).toBe(expected.has);
   });
 });
 
@@ -210,7 +258,10 @@ describe("lists", () => {
             const snapshot = tenants[tenant];
             if (snapshot === undefined) continue;
             const expected = entries.flatMap(({ requires, toolSet, tenants }, i) =>
-              (requires === undefined || granted.includes(requires) || granted.includes("admin")) &&
+              (requires === undefined ||
+                [requires, requires.replace(":read", ":write"), "admin"].some((one) =>
+                  granted.includes(one),
+                )) &&
               (toolSet === undefined || snapshot.toolSets.has(toolSet)) &&
               (tenants === undefined || tenants.includes(snapshot.slug))
                 ? [`tool_${i}`]

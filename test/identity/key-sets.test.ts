@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createKeyFetch } from "../../src/identity/key-fetch.ts";
 import { createKeySets } from "../../src/identity/key-sets.ts";
-import { isLoopbackAddress, isSpecialAddress } from "../../src/identity/private-addresses.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { type FakeIssuer, type FakeKey, makeKey, registration, startFakeIssuer } from "./fake-issuer.ts";
 
@@ -23,6 +21,10 @@ afterEach(() => issuer.close());
 const sets = (timeoutMs = 3000) => createKeySets({ clock, ...DEVELOPMENT, timeoutMs });
 const wanted = (kid: string | undefined, alg = "ES256") => ({ kid, alg });
 const KEY = { type: "public" };
+/** Waits for what a server on this machine sees. */
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+};
 const down: FakeIssuer["answer"] = (_req, res) => res.writeHead(500).end();
 
 test("a key is read once for many requests at once, and then given without waiting", async () => {
@@ -44,30 +46,176 @@ test("two registrations never share keys, even where one asks for the other's ke
   await other.close();
 });
 
-test("unknown key ids cause one reading in 30 seconds", async () => {
+test("unknown key ids cause few readings, however many come: four at once, then one in ten seconds", async () => {
   const keys = sets();
   const trusted = registration(issuer);
   await keys.find(trusted, wanted("first"));
   for (let i = 0; i < 50; i++) {
     expect(await keys.find(trusted, wanted(`random-${i}`))).toMatchObject({ code: "token_invalid" });
   }
-  expect(issuer.requests()).toBe(1);
-  clock.advance(30_000);
+  expect(issuer.requests()).toBe(1 + 4);
+  clock.advance(9_999);
+  await keys.find(trusted, wanted("early"));
+  expect(issuer.requests()).toBe(1 + 4);
+  clock.advance(1);
   await Promise.all(Array.from({ length: 50 }, (_, i) => keys.find(trusted, wanted(`more-${i}`))));
-  expect(issuer.requests()).toBe(2);
+  expect(issuer.requests()).toBe(1 + 4 + 1);
 });
 
-test("rotation: a new key is found after the cool-down, a withdrawn one is gone after ten minutes", async () => {
+test("a key id that was not found is looked for again only after 30 seconds", async () => {
   const keys = sets();
   const trusted = registration(issuer);
   await keys.find(trusted, wanted("first"));
-  clock.advance(31_000);
+  await keys.find(trusted, wanted("bogus"));
+  expect(issuer.requests()).toBe(2);
+  clock.advance(29_999);
+  const again = keys.find(trusted, wanted("bogus"));
+  expect(again).toMatchObject({ code: "token_invalid" });
+  clock.advance(1);
+  expect(await keys.find(trusted, wanted("bogus"))).toMatchObject({ code: "token_invalid" });
+  expect(issuer.requests()).toBe(3);
+});
+
+test("the memory of key ids that were not found is bounded: the oldest is looked for again", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  await keys.find(trusted, wanted("oldest"));
+  // Two readings: one that the first begins, and one that begins after the others have asked.
+  await Promise.all(Array.from({ length: 64 }, (_, i) => keys.find(trusted, wanted(`bogus-${i}`))));
+  expect(issuer.requests()).toBe(4);
+  await keys.find(trusted, wanted("bogus-63"));
+  expect(issuer.requests()).toBe(4);
+  await keys.find(trusted, wanted("oldest"));
+  expect(issuer.requests()).toBe(5);
+});
+
+test("a rotation right after a token with an unknown key id fails nobody", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  expect(await keys.find(trusted, wanted("bogus"))).toMatchObject({ code: "token_invalid" });
+  issuer.publish(first.publicJwk, second.publicJwk);
+  expect(await keys.find(trusted, wanted("second"))).toMatchObject(KEY);
+});
+
+test("a key published while an older answer is under way is found", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  const asked = new Promise<() => void>((resolve) => {
+    issuer.answer = (_req, res) => resolve(() => res.end(JSON.stringify({ keys: [first.publicJwk] })));
+  });
+  const early = keys.find(trusted, wanted("bogus"));
+  const answerOld = await asked;
+  issuer.publish(first.publicJwk, second.publicJwk);
+  const rotated = Array.from({ length: 20 }, () => keys.find(trusted, wanted("second")));
+  answerOld();
+  expect(await early).toMatchObject({ code: "token_invalid" });
+  for (const key of await Promise.all(rotated)) expect(key).toMatchObject(KEY);
+  expect(issuer.requests()).toBe(3);
+});
+
+test("keys rotate under load: hundreds of tokens of the old and the new key, and none is refused", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  // The endpoint takes its time, so that readings overlap with the change.
+  const publishSlowly = (...published: FakeKey[]) => {
+    issuer.answer = (_req, res) => {
+      const body = JSON.stringify({ keys: published.map((key) => key.publicJwk) });
+      setImmediate(() => setImmediate(() => res.end(body)));
+    };
+  };
+  publishSlowly(first);
+  const bogus = Array.from({ length: 3 }, (_, i) => keys.find(trusted, wanted(`bogus-${i}`)));
+  const found: ReturnType<typeof keys.find>[] = [];
+  for (let round = 0; round < 10; round++) {
+    if (round === 3) publishSlowly(first, second);
+    for (let i = 0; i < 40; i++) {
+      found.push(keys.find(trusted, wanted(i % 2 === 0 || round < 3 ? "first" : "second")));
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const key of await Promise.all(found)) expect(key).toMatchObject(KEY);
+  for (const refused of await Promise.all(bogus)) expect(refused).toMatchObject({ code: "token_invalid" });
+  expect(issuer.requests()).toBeLessThanOrEqual(1 + 4);
+});
+
+test("a withdrawn key counts until the set is next read, and no longer", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
   issuer.publish(second.publicJwk);
+  expect(keys.find(trusted, wanted("first"))).toMatchObject(KEY);
   expect(await keys.find(trusted, wanted("second"))).toMatchObject(KEY);
   expect(await keys.find(trusted, wanted("first"))).toMatchObject({ code: "token_invalid" });
+});
+
+test("keys are read again after ten minutes, and requests wait for that only where none came for twenty", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  issuer.publish(second.publicJwk);
+  clock.advance(600_000);
+  expect(keys.find(trusted, wanted("first"))).toMatchObject(KEY);
+  expect(issuer.requests()).toBe(1);
+  clock.advance(1);
+  expect(keys.find(trusted, wanted("first"))).toMatchObject(KEY);
+  await until(() => issuer.requests() === 2);
+  expect(await keys.find(trusted, wanted("second"))).toMatchObject(KEY);
   issuer.publish(first.publicJwk);
-  clock.advance(600_001);
+  clock.advance(1_200_001);
   expect(await keys.find(trusted, wanted("second"))).toMatchObject({ code: "token_invalid" });
+});
+
+test("an issuer that is down for ten minutes costs nothing while its keys are warm", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  const key = await keys.find(trusted, wanted("first"));
+  clock.advance(595_000);
+  issuer.answer = down;
+  for (let second = 0; second < 600; second++) {
+    clock.advance(1000);
+    // Not a promise: nobody waits.
+    expect(keys.find(trusted, wanted("first"))).toBe(key);
+    if (second % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect(issuer.requests()).toBeGreaterThan(2);
+  expect(issuer.requests()).toBeLessThan(20);
+});
+
+test("an issuer that hangs costs nothing either, and is asked once at a time", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  const key = await keys.find(trusted, wanted("first"));
+  issuer.answer = () => {};
+  clock.advance(600_001);
+  for (let i = 0; i < 200; i++) {
+    clock.advance(1000);
+    expect(keys.find(trusted, wanted("first"))).toBe(key);
+  }
+  await until(() => issuer.requests() === 2);
+});
+
+test("the key id of a key is known also where the token names none", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  const key = await keys.find(trusted, wanted(undefined));
+  if ("kind" in key) throw new Error("refused");
+  expect(keys.keyIdOf(key)).toBe("first");
+  issuer.publish({ ...second.publicJwk, kid: undefined });
+  const other = await keys.find({ ...trusted, jwksUri: `${issuer.origin}/other` }, wanted(undefined));
+  if ("kind" in other) throw new Error("refused");
+  expect(keys.keyIdOf(other)).toBeNull();
+});
+
+test("an issuer that publishes no keys verifies nothing and is not asked", async () => {
+  const keys = sets();
+  expect(keys.find(registration(issuer, { jwksUri: null }), wanted("first"))).toMatchObject({
+    code: "token_invalid",
+  });
+  expect(issuer.requests()).toBe(0);
 });
 
 test("while the endpoint is down keys are used for an hour, then the answer is to try again", async () => {
@@ -75,12 +223,14 @@ test("while the endpoint is down keys are used for an hour, then the answer is t
   const trusted = registration(issuer);
   await keys.find(trusted, wanted("first"));
   issuer.answer = down;
-  clock.advance(600_001);
+  clock.advance(1_200_001);
   expect(await keys.find(trusted, wanted("first"))).toMatchObject(KEY);
   expect(issuer.requests()).toBe(2);
   // Whether this key exists cannot be known now, so the token is not called invalid.
   expect(await keys.find(trusted, wanted("second"))).toMatchObject({ code: "keys_unavailable" });
-  clock.advance(3_000_000);
+  clock.advance(2_399_999);
+  expect(keys.find(trusted, wanted("first"))).toMatchObject(KEY);
+  clock.advance(1);
   expect(await keys.find(trusted, wanted("first"))).toMatchObject({
     code: "keys_unavailable",
     retryAfterMs: expect.any(Number),
@@ -109,8 +259,8 @@ test("a failing endpoint is asked ever more rarely, up to once a minute", async 
 });
 
 test.each([
-  ["slow headers", () => {}, "aborted"],
-  ["a slow body", (_req, res) => res.write('{"keys":'), "aborted"],
+  ["slow headers", () => {}, "no whole answer within 300 ms"],
+  ["a slow body", (_req, res) => res.write('{"keys":'), "no whole answer"],
   ["over 256 KB", (_req, res) => res.end(`{"keys":[],"x":"${"x".repeat(262_144)}"}`), "256 KB"],
   ["a redirect", (_req, res) => res.writeHead(302, { location: "/elsewhere" }).end(), "302"],
   ["a failure", down, "500"],
@@ -130,19 +280,6 @@ test.each([
   expect(issuer.requests()).toBe(1);
 });
 
-test("the whole exchange may take three seconds, not longer", async () => {
-  issuer.answer = () => {};
-  const started = performance.now();
-  expect(
-    await createKeySets({ clock, ...DEVELOPMENT }).find(registration(issuer), wanted("first")),
-  ).toMatchObject({
-    code: "keys_unavailable",
-  });
-  const elapsed = performance.now() - started;
-  expect(elapsed).toBeGreaterThan(2900);
-  expect(elapsed).toBeLessThan(3600);
-});
-
 test("keys that must not verify are as if they were not there", async () => {
   const symmetric = { kty: "oct", k: "c2VjcmV0", kid: "oct" };
   const { d } = await import("jose").then(({ exportJWK }) => exportJWK(second.privateKey));
@@ -160,6 +297,7 @@ test("keys that must not verify are as if they were not there", async () => {
   );
   const keys = sets();
   const trusted = registration(issuer);
+  await keys.find(trusted, wanted("good"));
   for (const kid of [
     "oct",
     "private",
@@ -171,11 +309,11 @@ test("keys that must not verify are as if they were not there", async () => {
     "missing",
   ]) {
     expect(await keys.find(trusted, wanted(kid)), kid).toMatchObject({ code: "token_invalid" });
+    clock.advance(10_000);
   }
   expect(await keys.find(trusted, wanted("good"))).toMatchObject(KEY);
   expect(await keys.find(trusted, wanted("good", "RS256"))).toMatchObject({ code: "token_invalid" });
   expect(await keys.find(trusted, wanted("good", "HS256"))).toMatchObject({ code: "token_invalid" });
-  expect(issuer.requests()).toBe(1);
 });
 
 test("a token without a key id is matched only where one key can have made it", async () => {
@@ -183,7 +321,7 @@ test("a token without a key id is matched only where one key can have made it", 
   const trusted = registration(issuer);
   expect(await keys.find(trusted, wanted(undefined))).toMatchObject(KEY);
   issuer.publish(first.publicJwk, second.publicJwk);
-  clock.advance(600_001);
+  clock.advance(1_200_001);
   expect(await keys.find(trusted, wanted(undefined))).toMatchObject({ code: "token_invalid" });
 });
 
@@ -198,74 +336,4 @@ test("forgetting a registration, or another address for it, reads its keys anew"
   expect(await keys.find({ ...trusted, jwksUri: `${issuer.origin}/new` }, wanted("first"))).toMatchObject(
     KEY,
   );
-});
-
-test("http is refused outside development, and in development for other machines", async () => {
-  const strict = createKeyFetch({ allowLoopbackHttp: false, allowPrivateAddresses: true });
-  await expect(strict(`${issuer.origin}/jwks`)).rejects.toThrow("not https");
-  const development = createKeyFetch({ allowLoopbackHttp: true, allowPrivateAddresses: true });
-  await expect(development("http://192.0.2.1/jwks")).rejects.toThrow("not public");
-  await expect(development("file:///etc/passwd")).rejects.toThrow("not https");
-  await expect(development("https://user:secret@example.com/jwks")).rejects.toThrow("credentials");
-  expect(issuer.requests()).toBe(0);
-});
-
-test.each([
-  "10.0.0.1",
-  "127.0.0.1",
-  "169.254.169.254",
-  "[::1]",
-  "[::ffff:10.0.0.1]",
-  "[fd00::1]",
-  "0x7f.1",
-  "2130706433",
-])("the private address %s is refused", async (host) => {
-  const fetch = createKeyFetch({ allowLoopbackHttp: false, allowPrivateAddresses: false });
-  await expect(fetch(`https://${host}/jwks`)).rejects.toThrow("not public");
-});
-
-test("a name is refused when any of its addresses is private, unless the operator lists the name", async () => {
-  const addresses = [
-    { address: "93.184.216.34", family: 4 },
-    { address: "127.0.0.1", family: 4 },
-  ];
-  const resolve = async () => addresses;
-  const fetch = createKeyFetch({
-    allowLoopbackHttp: false,
-    allowPrivateAddresses: ["idp.corp.example"],
-    resolve,
-  });
-  await expect(fetch("https://idp.evil.example/jwks")).rejects.toThrow("not public");
-  await expect(fetch("https://sub.idp.corp.example/jwks")).rejects.toThrow("not public");
-
-  const inside = createKeyFetch({
-    allowLoopbackHttp: false,
-    allowPrivateAddresses: ["idp.corp.example"],
-    resolve: async () => [{ address: "127.0.0.1", family: 4 }],
-  });
-  const port = new URL(issuer.origin).port;
-  // It is allowed to connect, and fails because this endpoint does not speak TLS.
-  await expect(inside(`https://idp.corp.example:${port}/jwks`)).rejects.toThrow(/SSL|EPROTO|socket/i);
-});
-
-test.each([
-  ["8.8.8.8", false],
-  ["2606:4700::1111", false],
-  ["::ffff:8.8.8.8", false],
-  ["::ffff:192.168.1.1", true],
-  ["::ffff:7f00:1", true],
-  ["64:ff9b::7f00:1", true],
-  ["2002:7f00:1::", true],
-  ["::7f00:1", true],
-  ["100.64.0.1", true],
-  ["172.31.255.255", true],
-  ["172.32.0.1", false],
-  ["224.0.0.1", true],
-  ["255.255.255.255", true],
-  ["0.0.0.0", true],
-  ["fe80::1%lo", true],
-  ["example.com", true],
-])("%s is special: %s", (address, special) => {
-  expect(isSpecialAddress(address)).toBe(special);
-  expect(isLoopbackAddress("::ffff:127.0.0.1")).toBe(true);
 });

@@ -51,11 +51,31 @@ test("many of the same are one row and one line, of their tenant", () => {
   expect(events).toHaveLength(3);
 });
 
+test("refusals for lack of a permission are told apart by it", () => {
+  const { rows, events, summary, refuse } = start();
+  const lacking = { stage: "catalog", code: "scope_insufficient" } as const;
+  for (let i = 0; i < 3; i++) refuse("tnt_a", { ...lacking, permission: "tickets:write" });
+  refuse("tnt_a", { ...lacking, permission: "tickets:manage" });
+  refuse("tnt_a");
+  summary.report();
+  const told = [
+    ["tickets:write", 3],
+    ["tickets:manage", 1],
+    [undefined, 1],
+  ];
+  expect(events.map((event) => event.type === "refusal_summary" && [event.permission, event.count])).toEqual(
+    told,
+  );
+  expect(rows.map((row) => [row.details?.permission, row.details?.count])).toEqual(told);
+  expect(Object.keys(rows[2]?.details ?? {})).not.toContain("permission");
+});
+
 test("beyond its bound different ones are summed up under nobody's name", () => {
   const { rows, events, summary, refuse } = start();
-  for (let i = 0; i < 2_500; i++) refuse(`tnt_${i}`);
+  for (let i = 0; i < 2_500; i++) refuse(`tnt_${i}`, { permission: "a:read" });
   summary.report();
   expect(events).toHaveLength(2_001);
   expect(events.at(-1)).toMatchObject({ tenantId: null, stage: "several", code: "several", count: 500 });
+  expect(events.at(-1)).not.toHaveProperty("permission");
   expect(rows).toHaveLength(2_000);
 });

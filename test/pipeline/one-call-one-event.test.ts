@@ -76,6 +76,9 @@ test("a call that changes something leaves one intent, one outcome, one log line
   ]);
   const [intent, outcome] = rows;
   expect(intent?.operation_id).toBe(outcome?.operation_id);
+  const access = { reason: "granted", permission: "tickets:write", by: "tickets:write", from: "scope" };
+  expect(intent?.details).toEqual({ access });
+  expect(outcome?.details).toMatchObject({ access });
   expect(outcome?.actor).toEqual({
     kind: "user",
     subject: "grace",
@@ -98,6 +101,7 @@ test("a call that changes something leaves one intent, one outcome, one log line
     method: "tools/call",
     target: "open_ticket",
     outcome: "ok",
+    access,
     subject: "grace",
   });
 
@@ -153,6 +157,49 @@ test("refusals are summed up: one row and one line for many, of the tenant that 
   expect(rows.every((row) => row.code === "tool_unknown")).toBe(true);
   expect(JSON.stringify(rows)).not.toContain("guess_");
   expect((await auditRows(server.globex.id)).filter((row) => row.code === "tool_unknown")).toEqual([]);
+});
+
+test("why a caller was let in is on record, and for lack of what another was not", async () => {
+  const before = (await auditRows(server.acme.id)).length;
+  const viewer = server.token("acme", "vic");
+  await mcp(server.acme.mcp, viewer, "tools/list");
+  await callTool(server.acme.mcp, viewer, "get_ticket", { number: 1001 });
+  for (const tool of ["close_ticket", "close_ticket", "open_ticket"])
+    expect((await callTool(server.acme.mcp, viewer, tool, { note: "a-word-of-the-caller" })).status).toBe(
+      403,
+    );
+  const rows = async () => (await auditRows(server.acme.id)).slice(before);
+  const lacked = async () =>
+    (await rows()).flatMap((row) => (row.code === "scope_insufficient" ? [row.details] : []));
+  await until(async () => (await lacked()).reduce((sum, details) => sum + Number(details?.count), 0) === 3);
+  const counted = new Map<unknown, number>();
+  for (const details of await lacked())
+    counted.set(details?.permission, (counted.get(details?.permission) ?? 0) + Number(details?.count));
+  expect([...counted].sort()).toEqual([
+    ["tickets:manage", 2],
+    ["tickets:write", 1],
+  ]);
+  expect(
+    (await rows()).filter((row) => row.kind === "outcome").map((row) => [row.action, row.details]),
+  ).toEqual([
+    ["tools/list", { access: { reason: "not_required" } }],
+    [
+      "tools/call",
+      { access: { reason: "granted", permission: "tickets:read", by: "tickets:read", from: "scope" } },
+    ],
+  ]);
+  expect(JSON.stringify(await rows())).not.toContain("a-word-of-the-caller");
+  await until(() =>
+    server.instances[0]
+      .log()
+      .some(
+        (line) =>
+          line.event === "refusals" && line.permission === "tickets:manage" && line.tenant === server.acme.id,
+      ),
+  );
+  const { text } = await send(`${server.url}/metrics`, { method: "GET" });
+  expect(text).toContain('bulkhead_permission_refusals_total{permission="tickets:manage"} 2\n');
+  expect(text).toContain('bulkhead_permission_refusals_total{permission="tickets:write"} 1\n');
 });
 
 test("an administrative act is on record for its tenant", async () => {

@@ -10,6 +10,8 @@ export const changeTenant = defineOperation({
   method: "patch",
   path: "/tenants/{t}",
   summary: "Change a tenant: each member sent replaces the tenant's as a whole",
+  access: "tenant",
+  tenantMembers: ["roles", "scopes", "apiKeys", "dpop"],
   request: { params: tenantPath, body: tenantChange },
   conditional: true,
   changes: true,

@@ -9,6 +9,7 @@ export const createTenant = defineOperation({
   method: "post",
   path: "/tenants",
   summary: "Create a tenant",
+  access: "operator",
   request: { body: newTenant },
   conditional: false,
   changes: true,

@@ -9,6 +9,7 @@ export const deletePlan = defineOperation({
   method: "delete",
   path: "/plans/{p}",
   summary: "Delete a plan that no tenant is on",
+  access: "operator",
   request: { params: planPath },
   conditional: true,
   changes: true,

@@ -8,6 +8,7 @@ export const deleteTenant = defineOperation({
   method: "delete",
   path: "/tenants/{t}",
   summary: "Delete a tenant with everything of it, for good; its slug is never used again",
+  access: "operator",
   request: { params: tenantPath },
   conditional: true,
   changes: true,

@@ -9,6 +9,7 @@ export const getPlan = defineOperation({
   method: "get",
   path: "/plans/{p}",
   summary: "Read a plan",
+  access: "operator",
   request: { params: planPath },
   conditional: false,
   changes: false,

@@ -9,6 +9,7 @@ export const getTenant = defineOperation({
   method: "get",
   path: "/tenants/{t}",
   summary: "Read a tenant",
+  access: "tenant",
   request: { params: tenantPath },
   conditional: false,
   changes: false,

@@ -9,6 +9,7 @@ export const listPlans = defineOperation({
   method: "get",
   path: "/plans",
   summary: "List the plans in order of their creation",
+  access: "operator",
   request: { query: pageQuery },
   conditional: false,
   changes: false,

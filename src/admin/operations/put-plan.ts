@@ -9,6 +9,7 @@ export const putPlan = defineOperation({
   method: "put",
   path: "/plans/{p}",
   summary: "Create a plan or replace it as a whole; its tenants are on the new limits at once",
+  access: "operator",
   request: { params: newPlanPath, body: planContent },
   conditional: true,
   changes: true,

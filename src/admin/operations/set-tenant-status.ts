@@ -16,6 +16,7 @@ export function setTenantStatus(
     method: "post",
     path: `/tenants/{t}/${verb}`,
     summary,
+    access: "operator",
     request: { params: tenantPath },
     conditional: true,
     changes: true,

@@ -19,6 +19,14 @@ const roles = z
   .refine((named) => Object.keys(named).length <= MAX_NAMES, `At most ${MAX_NAMES} roles`)
   .openapi({ description: "Roles of the tenant: each a name for a set of permissions." });
 
+const apiKeys = z.boolean().openapi({
+  description: "Whether API keys of the tenant are taken; turning them off keeps them, and refuses them.",
+});
+
+const dpop = z.enum(["off", "allow", "require"]).openapi({
+  description: "Whether access tokens bound to a key (RFC 9449) are taken, and whether only those.",
+});
+
 /** Body of POST /tenants. */
 export const newTenant = z
   .strictObject({
@@ -43,6 +51,8 @@ export const tenantChange = z
     scopes: scopes.optional(),
     roles: roles.optional(),
     settings: settings.optional(),
+    apiKeys: apiKeys.optional(),
+    dpop: dpop.optional(),
   })
   .refine((change) => Object.keys(change).length > 0, "Must have at least one member")
   .openapi("TenantChange", {
@@ -68,6 +78,8 @@ export const tenant = z
     scopes: z.array(z.string()),
     roles: z.record(z.string(), z.array(z.string())),
     settings: z.record(z.string(), z.unknown()),
+    apiKeys,
+    dpop,
     placement: z.enum(["shared", "dedicated"]),
     version: z.int().openapi({ description: "Counts changes; the ETag, and what If-Match takes." }),
     createdAt: z.iso.datetime(),

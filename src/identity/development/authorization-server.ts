@@ -1,169 +1,134 @@
-import { randomBytes } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { importJWK, SignJWT } from "jose";
 import type { Provider } from "oidc-provider";
 import type { Clock } from "../../core/clock.ts";
 import { Fault } from "../../core/fault.ts";
-import type { TenantId } from "../../core/ids.ts";
 import {
-  checkDevelopmentIssuers,
-  DEVELOPMENT_TENANT_CLAIM,
+  checkDevelopmentBaseUrl,
+  checkDevelopmentIssuer,
   type DevelopmentIssuer,
 } from "./development-issuer.ts";
 import { handleInteraction } from "./interaction-handler.ts";
 import { createIssuerProvider } from "./issuer-provider.ts";
+import { createIssuerStorage, type IssuerStorage } from "./issuer-storage.ts";
 import { loadOidcProvider } from "./load-oidc-provider.ts";
 
 /**
  * A real OAuth server for development: one issuer for each tenant and one broker, on `/issuers/{name}` of the server
- * itself. Signing in takes no password, so it must never be built outside development mode.
+ * itself. Signing in takes no password.
  */
 export interface DevelopmentAuthorizationServer {
-  /** Takes a request for one of its addresses; false, and nothing done, for any other. */
-  handle(req: IncomingMessage, res: ServerResponse): boolean;
-  /**
-   * Signs an access token (RFC 9068) without anybody signing in.
-   *
-   * @throws Fault `setting_invalid` for an issuer, tenant or resource that does not belong together, or a lifetime over
-   *   an hour.
-   */
-  issueToken(of: IssueTokenOptions): Promise<string>;
-}
-
-export interface IssueTokenOptions {
-  /** The issuer's URL. */
-  readonly issuer: string;
-  readonly tenantId: TenantId;
-  readonly subject: string;
-  readonly resource: string;
-  readonly permissions: readonly string[];
-  /** 1 to 3,600. */
-  readonly lifetimeSeconds: number;
+  /** Takes a request for an address of one of its issuers; false, and nothing done, for any other. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<boolean>;
 }
 
 export interface DevelopmentAuthorizationServerOptions {
+  /** It is there in development and nowhere else. */
+  readonly mode: "development" | "production";
   /** The server's public URL. */
   readonly baseUrl: string;
-  readonly issuers: readonly DevelopmentIssuer[];
-  /** Permissions that the server's catalog asks for; those of the users are added. */
-  readonly scopes: readonly string[];
+  /** Looked up at each request, so that issuers come and go with their tenants. Null: there is none of this name. */
+  readonly issuerOf: (name: string) => Promise<DevelopmentIssuer | null>;
+  readonly storage: IssuerStorage;
   readonly clock: Clock;
   /** Hears of what breaks inside; the caller of the OAuth server only sees `server_error`. */
-  readonly onFault?: (cause: unknown) => void;
+  readonly onFault: (cause: unknown) => void;
   /** Reads client-id metadata documents. */
-  readonly fetch?: typeof globalThis.fetch;
-  readonly random?: (bytes: number) => Buffer;
+  readonly fetch: typeof globalThis.fetch;
 }
 
-/** `client_id` of tokens that nobody's client asked for. */
-const ISSUED_CLIENT_ID = "bulkhead-development";
-const MAX_LIFETIME_SECONDS = 3600;
-/** RFC 6749 section 3.3. */
-const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
+/** Issuers that are kept ready to serve; the one made longest ago goes first. */
+const MAX_PROVIDERS = 200;
 
-/** @throws Fault `setting_invalid` where the issuers contradict each other or the base URL. */
+/** @throws Fault `setting_invalid` outside development, or where the base URL is not of this machine. */
 export function createDevelopmentAuthorizationServer(
   options: DevelopmentAuthorizationServerOptions,
 ): DevelopmentAuthorizationServer {
-  const { clock, random = randomBytes, onFault = () => {} } = options;
-  checkDevelopmentIssuers(options.baseUrl, options.issuers);
-  const issuers = new Map(options.issuers.map((issuer) => [new URL(issuer.issuer).pathname, issuer]));
-  const providers = new Map<string, Promise<Provider>>();
-  const cookieKeys = [random(32).toString("base64url")];
+  if (options.mode !== "development") {
+    throw new Fault("setting_invalid", {
+      detail:
+        "The development authorization server, which asks for no password, is for development mode only.",
+    });
+  }
+  checkDevelopmentBaseUrl(options.baseUrl);
+  const { clock, storage, onFault, fetch } = options;
+  const providers = new Map<string, { readonly madeFrom: string; readonly provider: Promise<Provider> }>();
 
   function providerOf(issuer: DevelopmentIssuer): Promise<Provider> {
+    const madeFrom = JSON.stringify(issuer);
     const known = providers.get(issuer.name);
-    if (known !== undefined) return known;
-    const scopes = scopesOf(issuer, options.scopes);
-    const fetch = options.fetch ?? globalThis.fetch;
+    if (known?.madeFrom === madeFrom) return known.provider;
+    checkDevelopmentIssuer(options.baseUrl, issuer);
     const provider = loadOidcProvider().then((library) =>
-      createIssuerProvider(library, { issuer, scopes, cookieKeys, clock, fetch, onFault }),
+      createIssuerProvider(library, {
+        issuer,
+        cookieKeys: [cookieKeyOf(issuer)],
+        adapter: createIssuerStorage({ storage, issuer: issuer.name, clock, library }),
+        fetch,
+        onFault,
+      }),
     );
-    providers.set(issuer.name, provider);
+    providers.delete(issuer.name);
+    providers.set(issuer.name, { madeFrom, provider });
+    const [oldest] = providers.keys();
+    if (providers.size > MAX_PROVIDERS && oldest !== undefined) providers.delete(oldest);
     return provider;
   }
 
-  async function serve(
-    issuer: DevelopmentIssuer,
-    rest: string,
-    req: IncomingMessage,
-    res: ServerResponse,
-  ): Promise<void> {
-    try {
-      const provider = await providerOf(issuer);
-      const uid = /^\/interaction\/([^/?]+)$/.exec(rest)?.[1];
-      if (uid !== undefined) return await handleInteraction({ issuer, provider, uid, req, res });
-      // The library takes paths as if it stood at the root, and where it is mounted from its own context: a surrounding
-      // framework's idea of the original URL would only confuse it.
-      req.url = rest;
-      Object.assign(req, { originalUrl: undefined });
-      await provider.callback()(req, res);
-    } catch (error) {
-      onFault(error);
-      if (!res.headersSent) res.writeHead(500, { "content-type": "application/json" });
-      res.end('{"error":"server_error"}');
-    }
+  async function serve(of: {
+    readonly issuer: DevelopmentIssuer;
+    readonly rest: string;
+    readonly req: IncomingMessage;
+    readonly res: ServerResponse;
+  }): Promise<void> {
+    const { issuer, rest, req, res } = of;
+    const provider = await providerOf(issuer);
+    const uid = /^\/interaction\/([^/?]+)$/.exec(rest)?.[1];
+    if (uid !== undefined) return handleInteraction({ issuer, provider, uid, req, res });
+    // The library takes paths as if it stood at the root, and where it is mounted from its own context: a surrounding
+    // framework's idea of the original URL would only confuse it.
+    req.url = rest;
+    Object.assign(req, { originalUrl: undefined });
+    await provider.callback()(req, res);
   }
 
   return {
-    handle(req, res) {
+    async handle(req, res) {
       const target = route(req.url ?? "");
-      const issuer = target && issuers.get(target.issuerPath);
-      if (!target || !issuer) return false;
-      void serve(issuer, target.rest, req, res);
+      if (target === null) return false;
+      try {
+        const issuer = await options.issuerOf(target.name);
+        if (issuer === null) return false;
+        await serve({ issuer, rest: target.rest, req, res });
+      } catch (error) {
+        onFault(error);
+        if (!res.headersSent) res.writeHead(500, { "content-type": "application/json" });
+        res.end('{"error":"server_error"}');
+      }
       return true;
-    },
-    async issueToken(of) {
-      const issuer = options.issuers.find((one) => one.issuer === of.issuer);
-      const tenant = issuer?.tenants.find((one) => one.id === of.tenantId && one.resource === of.resource);
-      if (issuer === undefined || tenant === undefined) {
-        throw new Fault("setting_invalid", {
-          detail: "No development issuer gives tokens for this tenant and resource.",
-        });
-      }
-      if (!(of.lifetimeSeconds >= 1 && of.lifetimeSeconds <= MAX_LIFETIME_SECONDS)) {
-        throw new Fault("setting_invalid", { detail: "A development token lasts 1 to 3,600 seconds." });
-      }
-      const now = Math.floor(clock.now() / 1000);
-      const { signingKey } = issuer;
-      return new SignJWT({
-        iss: issuer.issuer,
-        sub: of.subject,
-        aud: of.resource,
-        iat: now,
-        exp: now + Math.floor(of.lifetimeSeconds),
-        jti: random(16).toString("base64url"),
-        client_id: ISSUED_CLIENT_ID,
-        scope: of.permissions.join(" "),
-        [DEVELOPMENT_TENANT_CLAIM]: of.tenantId,
-      })
-        .setProtectedHeader({
-          alg: "ES256",
-          typ: "at+jwt",
-          ...(signingKey.kid ? { kid: signingKey.kid } : {}),
-        })
-        .sign(await importJWK(signingKey, "ES256"));
     },
   };
 }
 
-const ISSUER_PATH = /^(\/issuers\/[a-z0-9_-]+)((?:\/[^?]*)?)$/;
+/** From the issuer's own secret, so that a page that is open while the server starts again, or a second one, still counts. */
+function cookieKeyOf(issuer: DevelopmentIssuer): string {
+  return createHmac("sha256", issuer.signingKey.d ?? "")
+    .update("cookies of a development issuer")
+    .digest("base64url");
+}
+
+const ISSUER_PATH = /^\/issuers\/([a-z0-9_-]+)((?:\/[^?]*)?)$/;
 /** RFC 8414 section 3.1 puts the well-known part before the issuer's path; OpenID discovery also after it. */
 const WELL_KNOWN_FIRST =
-  /^(\/\.well-known\/(?:oauth-authorization-server|openid-configuration))(\/issuers\/[a-z0-9_-]+)$/;
+  /^(\/\.well-known\/(?:oauth-authorization-server|openid-configuration))\/issuers\/([a-z0-9_-]+)$/;
 
-/** Splits an address into the issuer's path and what the issuer's own server is to see. */
-function route(url: string): { issuerPath: string; rest: string } | null {
+/** Splits an address into the issuer's name and what the issuer's own server is to see. */
+function route(url: string): { readonly name: string; readonly rest: string } | null {
   const end = url.indexOf("?");
   const path = end === -1 ? url : url.slice(0, end);
   const query = end === -1 ? "" : url.slice(end);
   const wellKnown = WELL_KNOWN_FIRST.exec(path);
-  if (wellKnown?.[1] && wellKnown[2]) return { issuerPath: wellKnown[2], rest: wellKnown[1] + query };
+  if (wellKnown?.[1] && wellKnown[2]) return { name: wellKnown[2], rest: wellKnown[1] + query };
   const own = ISSUER_PATH.exec(path);
-  return own?.[1] ? { issuerPath: own[1], rest: `${own[2] || "/"}${query}` } : null;
-}
-
-function scopesOf(issuer: DevelopmentIssuer, scopes: readonly string[]): string[] {
-  const all = [...scopes, ...issuer.users.flatMap((user) => user.permissions)];
-  return [...new Set(all)].filter((scope) => SCOPE.test(scope));
+  return own?.[1] ? { name: own[1], rest: `${own[2] || "/"}${query}` } : null;
 }

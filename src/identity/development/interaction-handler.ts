@@ -33,7 +33,8 @@ export async function handleInteraction(of: {
     const client = typeof clientId === "string" ? await provider.Client.find(clientId) : undefined;
     const html = signInPage({
       issuer,
-      clientName: client?.clientName ?? client?.clientId ?? "An unknown client",
+      clientName: client?.clientName ?? "A program without a name",
+      clientId: client?.clientId ?? "",
       redirectUri: typeof redirectUri === "string" ? redirectUri : "",
       scope: typeof scope === "string" ? scope : "",
     });
@@ -52,7 +53,7 @@ export async function handleInteraction(of: {
   }
   const accountId = form.get("account") ?? "";
   if (!accountsOf(issuer).has(accountId)) return answer(res, 400, problemPage("There is no such user."));
-  const result = { login: { accountId, remember: false } };
+  const result = { login: { accountId, remember: false }, consent: {} };
   return provider.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
 }
 

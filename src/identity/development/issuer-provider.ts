@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
-import type { Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
-import type { Clock } from "../../core/clock.ts";
+import type { Adapter, Client, Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { Fault } from "../../core/fault.ts";
 import {
   accountsOf,
   DEVELOPMENT_TENANT_CLAIM,
@@ -8,7 +8,6 @@ import {
   type DevelopmentUser,
 } from "./development-issuer.ts";
 import type { OidcProvider } from "./load-oidc-provider.ts";
-import { createMemoryStorage } from "./memory-storage.ts";
 import { PAGE_HEADERS, problemPage } from "./sign-in-page.ts";
 
 /** Seconds. */
@@ -21,10 +20,8 @@ const CLIENT_METADATA_DRAFT = "draft-02";
 
 export interface IssuerProviderOptions {
   readonly issuer: DevelopmentIssuer;
-  /** Permissions that can be asked for as scopes. */
-  readonly scopes: readonly string[];
   readonly cookieKeys: readonly string[];
-  readonly clock: Clock;
+  readonly adapter: (kind: string) => Adapter;
   /** Reads client-id metadata documents. */
   readonly fetch: typeof globalThis.fetch;
   readonly onFault: (cause: unknown) => void;
@@ -34,6 +31,7 @@ export interface IssuerProviderOptions {
 export function createIssuerProvider(library: OidcProvider, options: IssuerProviderOptions): Provider {
   const provider = new library.Provider(options.issuer.issuer, configurationOf(library, options));
   const { origin, host, protocol, pathname } = new URL(options.issuer.issuer);
+  const everything = scopesOf(options.issuer).join(" ");
 
   provider.use(async (ctx, next) => {
     // The library builds its URLs from the Host header; ours come from configuration, so that a caller cannot choose
@@ -45,8 +43,8 @@ export function createIssuerProvider(library: OidcProvider, options: IssuerProvi
     });
     ctx.mountPath = pathname;
     // RFC 6749 section 3.3 lets a server fall back on a default scope: everything, of which the user's part is granted.
-    if (ctx.path === "/auth" && ctx.query.scope === undefined && options.scopes.length > 0) {
-      ctx.query = { ...ctx.query, scope: options.scopes.join(" ") };
+    if (ctx.path === "/auth" && ctx.query.scope === undefined && everything !== "") {
+      ctx.query = { ...ctx.query, scope: everything };
     }
     await next();
     // Every authorization asks anew who it is for: a development server is used to be several people in turn.
@@ -61,16 +59,16 @@ export function createIssuerProvider(library: OidcProvider, options: IssuerProvi
 }
 
 function configurationOf(library: OidcProvider, options: IssuerProviderOptions): Configuration {
-  const { issuer, scopes } = options;
+  const { issuer } = options;
+  const scopes = scopesOf(issuer);
   const users = accountsOf(issuer);
-  const resources = new Set(issuer.tenants.map((tenant) => tenant.resource));
-  const [firstTenant] = issuer.tenants;
   const policy = library.interactionPolicy.base();
-  // The sign-in page says who asks for what; choosing a user there is the consent.
-  policy.remove("consent");
+  // The sign-in page says who asks for what; choosing a user there is the consent. The prompt itself stays: a client that
+  // asks for offline_access names it (OpenID Connect Core section 11), and would be refused.
+  policy.get("consent")?.checks.clear();
 
   return {
-    adapter: createMemoryStorage(options.clock),
+    adapter: options.adapter,
     jwks: { keys: [{ ...issuer.signingKey }] },
     scopes: ["openid", "offline_access", ...scopes],
     claims: { openid: ["sub"] },
@@ -81,6 +79,17 @@ function configurationOf(library: OidcProvider, options: IssuerProviderOptions):
       response_types: ["code"],
       id_token_signed_response_alg: "ES256",
       token_endpoint_auth_method: "client_secret_basic",
+      // Programs on this machine are the usual clients, and many do not say what they are: a loopback redirect on any port
+      // (RFC 8252 section 7.3), or a scheme of their own.
+      application_type: "native",
+    },
+    extraClientMetadata: {
+      properties: ["scope"],
+      // A scope in the registration would bound what the client can ever ask for. Clients name what they need first, and
+      // step up later: for those a person signs in, whose permissions are the bound.
+      validator: (_ctx, _key, _value, metadata) => {
+        if (!metadata.grant_types?.includes("client_credentials")) delete metadata.scope;
+      },
     },
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin),
@@ -112,19 +121,23 @@ function configurationOf(library: OidcProvider, options: IssuerProviderOptions):
         jwt: (_ctx, token, { payload }) => {
           const user = "accountId" in token ? users.get(token.accountId) : undefined;
           if (user !== undefined) payload.sub = user.subject;
-          // A client that acts for itself has no user; brokers give no tokens of that kind.
-          payload[DEVELOPMENT_TENANT_CLAIM] = user?.tenantId ?? firstTenant?.id;
+          // A client that acts for itself is of the one tenant; a broker has no such clients.
+          const tenant = "accountId" in token || issuer.broker ? user?.tenantId : issuer.tenants[0]?.id;
+          if (tenant === undefined) throw new Fault("internal", { detail: "A token would be of no tenant." });
+          payload[DEVELOPMENT_TENANT_CLAIM] = tenant;
         },
       },
     },
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      // Tokens are bound to the key of whichever client proves that it has one (RFC 9449).
+      dPoP: { enabled: true },
       userinfo: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       clientCredentials: { enabled: !issuer.broker },
-      registration: { enabled: true, initialAccessToken: false },
+      // Registrations are not managed afterwards, so there is no token for that.
+      registration: { enabled: true, initialAccessToken: false, issueRegistrationAccessToken: false },
       revocation: {
         enabled: true,
         allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
@@ -133,16 +146,18 @@ function configurationOf(library: OidcProvider, options: IssuerProviderOptions):
       resourceIndicators: {
         enabled: true,
         // Without a resource the library would give an opaque token that names no audience.
-        defaultResource: async (_ctx, _client, oneOf) => oneOf ?? firstTenant?.resource ?? [],
+        defaultResource: async (_ctx, _client, oneOf) => oneOf ?? issuer.resource,
         useGrantedResource: async () => true,
         getResourceServerInfo: async (ctx, resource, client) => {
-          if (!resources.has(resource)) throw new library.errors.InvalidTarget();
-          const { params } = ctx.oidc;
-          // RFC 6749 section 3.3 again: a client that names no scope gets what it registered.
-          if (params?.grant_type === "client_credentials" && params.scope === undefined)
-            params.scope = client.scope;
+          if (resource !== issuer.resource) throw new library.errors.InvalidTarget();
+          const { account, params } = ctx.oidc;
+          if (params?.grant_type === "client_credentials")
+            params.scope = scopeOfMachine(client, params.scope);
+          // What a user may no longer do is gone from the next token, whatever was granted before.
+          const user = account && users.get(account.accountId);
+          const possible = user ? scopes.filter((scope) => user.permissions.includes(scope)) : scopes;
           return {
-            scope: scopes.join(" "),
+            scope: possible.join(" "),
             audience: resource,
             accessTokenFormat: "jwt",
             accessTokenTTL: ACCESS_TOKEN_TTL,
@@ -163,6 +178,26 @@ function configurationOf(library: OidcProvider, options: IssuerProviderOptions):
       Session: INTERACTION_TTL,
     },
   };
+}
+
+/** RFC 6749 section 3.3. */
+const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+$/;
+
+/** Permissions that can be asked for as scopes. */
+function scopesOf(issuer: DevelopmentIssuer): string[] {
+  const all = [...issuer.scopes, ...issuer.users.flatMap((user) => user.permissions)];
+  return [...new Set(all)].filter((scope) => SCOPE.test(scope));
+}
+
+/**
+ * RFC 6749 section 3.3 lets a server narrow what is asked for. A client without a person gets what it registered, as far as
+ * it asks for it: clients ask for all that a resource names. Where nothing is left it is refused by what it asked.
+ */
+function scopeOfMachine(client: Client, asked: unknown): unknown {
+  if (client.scope === undefined || typeof asked !== "string") return asked ?? client.scope;
+  const registered = new Set(client.scope.split(" "));
+  const narrowed = asked.split(" ").filter((scope) => registered.has(scope));
+  return narrowed.length > 0 ? narrowed.join(" ") : asked;
 }
 
 /** Grants what was asked for as far as the chosen user has it. */

@@ -3,7 +3,7 @@ import type { errors, interactionPolicy, Provider } from "oidc-provider";
 /** What is used of the authorization server's library. */
 export interface OidcProvider {
   readonly Provider: typeof Provider;
-  readonly errors: Pick<typeof errors, "InvalidTarget">;
+  readonly errors: Pick<typeof errors, "InvalidGrant" | "InvalidTarget">;
   readonly interactionPolicy: Pick<typeof interactionPolicy, "base">;
 }
 

@@ -4,6 +4,7 @@ declare module "oidc-provider/lib/provider.js" {
 }
 declare module "oidc-provider/lib/helpers/errors.js" {
   import { errors } from "oidc-provider";
+  export const InvalidGrant: typeof errors.InvalidGrant;
   export const InvalidTarget: typeof errors.InvalidTarget;
 }
 declare module "oidc-provider/lib/helpers/interaction_policy/index.js" {

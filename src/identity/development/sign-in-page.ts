@@ -14,23 +14,37 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
 export function signInPage(of: {
   readonly issuer: DevelopmentIssuer;
   readonly clientName: string;
+  readonly clientId: string;
   readonly redirectUri: string;
   readonly scope: string;
 }): string {
-  const tenants = new Map(of.issuer.tenants.map((tenant) => [tenant.id, tenant]));
-  const choices = [...accountsOf(of.issuer)].map(([account, user]) => {
+  const { issuer } = of;
+  const tenants = new Map(issuer.tenants.map((tenant) => [tenant.id, tenant]));
+  const choices = [...accountsOf(issuer)].map(([account, user]) => {
     const tenant = tenants.get(user.tenantId)?.name ?? "";
-    const permissions = user.permissions.length > 0 ? user.permissions.join(", ") : "no permissions";
-    return `<button name="account" value="${escapeHtml(account)}">
-      <strong>${escapeHtml(user.name)}</strong> <span>${escapeHtml(tenant)}</span><small>${escapeHtml(permissions)}</small>
-    </button>`;
+    const permissions = user.permissions.length > 0 ? user.permissions.join(", ") : "nothing";
+    return `<li><button name="account" value="${escapeHtml(account)}">
+<strong>${escapeHtml(user.name)}</strong> of ${escapeHtml(tenant)}<small>may: ${escapeHtml(permissions)}</small></button></li>`;
   });
+  const scopes = of.scope.split(" ").filter((scope) => scope !== "");
   return page(
     "Sign in",
-    `<p><strong>${escapeHtml(of.clientName)}</strong> asks to act for you${of.scope === "" ? "" : ` (${escapeHtml(of.scope)})`}
-    and will be answered at <code>${escapeHtml(of.redirectUri)}</code>.</p>
-    <p>This is a development server: choose who you are.</p>
-    <form method="post">${choices.join("\n")}<button name="cancel" value="yes">Cancel</button></form>`,
+    `<p>A program asks to act for you on this development server.</p>
+<dl>
+<dt>Who asks</dt><dd><strong>${escapeHtml(of.clientName)}</strong> <code>${escapeHtml(of.clientId)}</code></dd>
+<dt>For what</dt><dd><code>${escapeHtml(issuer.resource)}</code><br>${
+      scopes.length > 0
+        ? scopes.map((scope) => `<code>${escapeHtml(scope)}</code>`).join(", ")
+        : "no permission in particular"
+    }</dd>
+<dt>Where it is answered</dt><dd><code>${escapeHtml(of.redirectUri)}</code></dd>
+</dl>
+<h2 id="choose">Who are you?</h2>
+<p>There are no passwords here. The program is given what it asks for, as far as the person you choose may do it.</p>
+<form method="post" aria-labelledby="choose">
+<ul>${choices.join("\n")}</ul>
+<button name="cancel" value="yes">Cancel</button>
+</form>`,
   );
 }
 
@@ -44,11 +58,15 @@ function page(title: string, body: string): string {
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem; }
+  :root { color-scheme: light dark; }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 3rem auto; padding: 0 1rem; }
+  dt { font-weight: bold; } dd { margin: 0 0 .6rem; } code { overflow-wrap: anywhere; }
+  ul { list-style: none; margin: 0; padding: 0; }
   button { display: block; width: 100%; margin: .6rem 0; padding: .7rem 1rem; font: inherit; text-align: left; cursor: pointer; }
-  button span { opacity: .7; } button small { display: block; } code { overflow-wrap: anywhere; }
+  button small { display: block; }
 </style></head>
-<body><h1>${title}</h1>${body}</body>
+<body><main><h1>${title}</h1>
+${body}</main></body>
 </html>`;
 }
 

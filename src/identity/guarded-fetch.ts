@@ -1,13 +1,22 @@
 import { lookup } from "node:dns/promises";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isLoopbackAddress, isSpecialAddress } from "./private-addresses.ts";
 
-/** Reads a key set. Rejects with an error whose message names the reason and nothing secret. */
-export type KeyFetch = (url: string) => Promise<Uint8Array>;
+/**
+ * Reads what an identity provider answers with status 200. Rejects with an `Error` whose message names the reason and
+ * nothing of what was sent or answered.
+ */
+export type GuardedFetch = (url: string, request?: GuardedRequest) => Promise<Uint8Array>;
 
-export interface KeyFetchOptions {
+export interface GuardedRequest {
+  /** Makes it a POST of these fields; without them it is a GET. */
+  readonly form?: Readonly<Record<string, string>>;
+  readonly authorization?: string;
+}
+
+export interface GuardedFetchOptions {
   /** Development: http to this machine, and this machine at all. */
   readonly allowLoopbackHttp: boolean;
   /** Addresses that are not of the public internet: all allowed, none, or only for the host names listed. */
@@ -22,11 +31,11 @@ const TIMEOUT_MS = 3000;
 const MAX_BYTES = 262_144;
 
 /**
- * A GET that an address under an outsider's control cannot turn against us: https only, no redirects, bounded in time
- * and size, and no connection to an address that is not public. The address checked is the address connected to, so
- * that a name that resolves differently the second time gains nothing.
+ * A request that an address under an outsider's control cannot turn against us: https only, no redirects, bounded in
+ * time and size, and no connection to an address that is not public. The address checked is the address connected to,
+ * so that a name that resolves differently the second time gains nothing.
  */
-export function createKeyFetch(options: KeyFetchOptions): KeyFetch {
+export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
   const resolve = options.resolve ?? ((hostname: string) => lookup(hostname, { all: true }));
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
 
@@ -38,7 +47,8 @@ export function createKeyFetch(options: KeyFetchOptions): KeyFetch {
     return typeof allowed === "boolean" ? allowed : allowed.includes(hostname);
   }
 
-  return async (address) => {
+  function check(address: string): { url: URL; hostname: string } {
+    if (!URL.canParse(address)) throw new Error("the address is not a URL");
     const url = new URL(address);
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
     if (url.protocol !== "https:" && !(url.protocol === "http:" && options.allowLoopbackHttp)) {
@@ -47,7 +57,11 @@ export function createKeyFetch(options: KeyFetchOptions): KeyFetch {
     if (url.username !== "" || url.password !== "") throw new Error("the address contains credentials");
     if (isIP(hostname) !== 0 && !mayConnect(url, hostname, hostname))
       throw new Error("the address is not public");
+    return { url, hostname };
+  }
 
+  return async (address, request = {}) => {
+    const { url, hostname } = check(address);
     const guardedLookup: LookupFunction = (name, wanted, done) => {
       resolve(name).then(
         (found) => {
@@ -63,26 +77,35 @@ export function createKeyFetch(options: KeyFetchOptions): KeyFetch {
         (error) => done(error, ""),
       );
     };
-    return read(url, guardedLookup, AbortSignal.timeout(timeoutMs));
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      return await exchange(url, request, { agent: false, lookup: guardedLookup, signal });
+    } catch (error) {
+      if (signal.aborted) throw new Error(`no whole answer within ${timeoutMs} ms`);
+      // Only its text: an error of Node's parser carries the raw answer.
+      throw new Error(error instanceof Error ? error.message : "the exchange failed");
+    }
   };
 }
 
-function read(url: URL, guardedLookup: LookupFunction, signal: AbortSignal): Promise<Uint8Array> {
+function exchange(url: URL, request: GuardedRequest, options: RequestOptions): Promise<Uint8Array> {
+  const body = request.form === undefined ? undefined : new URLSearchParams(request.form).toString();
+  const headers: Record<string, string> = {
+    accept: "application/json, application/jwk-set+json",
+    "accept-encoding": "identity",
+  };
+  if (request.authorization !== undefined) headers.authorization = request.authorization;
+  if (body !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
   return new Promise((resolve, reject) => {
-    const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-    const outgoing = request(
+    const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+    const outgoing = send(
       url,
-      {
-        agent: false,
-        lookup: guardedLookup,
-        signal,
-        headers: { accept: "application/jwk-set+json, application/json", "accept-encoding": "identity" },
-      },
+      { ...options, method: body === undefined ? "GET" : "POST", headers },
       (response) => collect(response).then(resolve, reject),
     );
     // Not once: a connection that is cut may report more than one error.
     outgoing.on("error", reject);
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 

@@ -1,0 +1,55 @@
+import type { Answer } from "./admin-client.ts";
+
+/** A column of a list as people read it: its heading, and what stands in it. */
+export type Column = readonly [heading: string, cell: (row: Answer) => unknown];
+
+/** Writes a list: for people as columns, or as one line of JSON. */
+export function printList(rows: readonly Answer[], columns: readonly Column[], json: boolean): void {
+  if (json) {
+    printJson({ items: rows });
+    return;
+  }
+  if (rows.length === 0) {
+    print("None.");
+    return;
+  }
+  const table = [
+    columns.map(([heading]) => heading.toUpperCase()),
+    ...rows.map((row) => columns.map(([, cell]) => shown(cell(row)))),
+  ];
+  const widths = columns.map((_, at) => Math.max(...table.map((line) => line[at]?.length ?? 0)));
+  for (const line of table)
+    print(
+      line
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
+}
+
+/** Writes the members of one thing, a line each; absent ones are left out. */
+export function printRecord(members: readonly (readonly [name: string, value: unknown])[]): void {
+  const present = members.filter(([, value]) => value !== undefined && value !== null);
+  const width = Math.max(0, ...present.map(([name]) => name.length));
+  for (const [name, value] of present) print(`${name.padEnd(width)}  ${shown(value)}`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value));
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** What a server sent reaches a terminal: no control characters, with which it could be made to do something. */
+function shown(value: unknown): string {
+  const text = Array.isArray(value)
+    ? value.map(String).join(" ")
+    : typeof value === "object" && value !== null
+      ? JSON.stringify(value)
+      : value === undefined || value === null
+        ? "-"
+        : String(value);
+  return text.replace(/\p{Cc}/gu, "\uFFFD");
+}
