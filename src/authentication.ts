@@ -12,6 +12,7 @@ import { discoverIssuer } from "./identity/issuer-discovery.ts";
 import { createKeySets } from "./identity/key-sets.ts";
 import type { SecretBox } from "./identity/secret-box.ts";
 import { createTokenVerifier } from "./identity/token-verifier.ts";
+import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 
 /** Verified tokens remembered. */
@@ -24,6 +25,7 @@ export function createAuthentication(given: {
   readonly system: SystemDoor;
   readonly resourceOf: (slug: Slug | null) => string;
   readonly catalogPermissions: readonly string[];
+  readonly rates: TenantRateLimiter;
   /** Null: this deployment can keep no secret. */
   readonly secrets: SecretBox | null;
   /** Host names of identity providers that may have private addresses. */
@@ -54,6 +56,7 @@ export function createAuthentication(given: {
     }),
     proofs: createProofChecker({ remember: createUsedProofs(given.system).remember }),
     catalogPermissions: given.catalogPermissions,
+    overRate: ({ id, limits }) => given.rates.peek(id, limits),
   });
   return {
     authenticator,

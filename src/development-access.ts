@@ -2,49 +2,23 @@
  * What development mode gives out. Apart from what makes it, so that the declarations of the public API lead to no
  * package whose types a user of the library may not have.
  */
-import type { Slug, TenantId } from "./core/ids.ts";
-import type { Refusal } from "./core/refusal.ts";
-import type { DevelopmentAuthorizationServer } from "./identity/development/authorization-server.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AccessPorts } from "./admin/access-ports.ts";
+import type { DevelopmentTokens } from "./admin/development-tokens.ts";
 
 /** What development mode gives out. */
-export interface Development {
-  readonly authorizationServer: DevelopmentAuthorizationServer;
+export interface Development extends DevelopmentTokens {
+  readonly authorizationServer: {
+    /** Takes a request for an address of one of its issuers; false, and nothing done, for any other. */
+    handle(req: IncomingMessage, res: ServerResponse): Promise<boolean>;
+  };
   /** The broker issuer of the shared URL. */
   readonly issuer: string;
   /** Demonstration tenants with fresh tokens, in the module's order. */
   tenants(): Promise<readonly DevelopmentTenantAccess[]>;
   /** After tenants came or went: gives new ones their issuer, and forgets what clients were given for those that are gone. */
   refresh(): Promise<void>;
-  /**
-   * An access token for tests and scripts. `input_invalid` for a user that the tenant does not have, and for another
-   * subject without scopes; `tenant_not_found` for a tenant that has no development issuer.
-   */
-  issueDevelopmentToken(of: DevelopmentTokenRequest): Promise<IssuedDevelopmentToken | Refusal>;
-}
-
-/** What a token is asked to be. */
-export interface DevelopmentTokenRequest {
-  readonly tenant: { readonly id: TenantId; readonly slug: Slug };
-  /** Subject of a demonstration user. Null: the first, or `subject` where that is given. */
-  readonly user: string | null;
-  /** Any other subject. */
-  readonly subject: string | null;
-  /** Null: the permissions of the user. */
-  readonly scopes: readonly string[] | null;
-  /** 1 to 3,600. */
-  readonly expiresInSeconds: number;
-  /** True: from the broker, for the shared URL. */
-  readonly shared: boolean;
-}
-
-export interface IssuedDevelopmentToken {
-  readonly token: string;
-  readonly issuer: string;
-  readonly audience: string;
-  readonly subject: string;
-  readonly scopes: readonly string[];
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number;
+  readonly scopesOfDemonstrationUser: NonNullable<AccessPorts["scopesOfDemonstrationUser"]>;
 }
 
 /** How to reach a demonstration tenant. Tokens last an hour. */

@@ -6,6 +6,7 @@ import type { Clock } from "./core/clock.ts";
 import type { EventSink } from "./core/event.ts";
 import { Fault } from "./core/fault.ts";
 import { type IdSource, parseSlug, type Slug } from "./core/ids.ts";
+import { isPermissionPattern } from "./core/permission.ts";
 import { refuse } from "./core/refusal.ts";
 import { createDevelopmentIssuers } from "./data/development-issuers.ts";
 import { setUpDevelopment } from "./data/development-setup.ts";
@@ -17,6 +18,7 @@ import { createDevelopmentAuthorizationServer } from "./identity/development/aut
 import { type DevelopmentIssuer, developmentIssuerUrl } from "./identity/development/development-issuer.ts";
 import { signAccessToken } from "./identity/development/sign-access-token.ts";
 import { generateSigningKey } from "./identity/development/signing-key.ts";
+import type { Roles } from "./tenancy/tenant-snapshot.ts";
 
 const TOKEN_SECONDS = 3_600;
 /** Name of the broker's issuer: not a slug, so that no tenant can have it. */
@@ -93,6 +95,7 @@ export async function startDevelopment(given: {
         slug,
         name: tenant.name,
         plan: tenant.plan,
+        roles: checkedRoles(tenant),
         seed: async (into) => tenant.seed?.(into),
       })),
     },
@@ -149,6 +152,11 @@ export async function startDevelopment(given: {
       return found.filter((access) => access !== null);
     },
     refresh: () => issuers.refresh(),
+    scopesOfDemonstrationUser(tenant, { subject, issuer }) {
+      const from = [tenant, BROKER].map((name) => developmentIssuerUrl(base, name));
+      if (issuer !== null && !from.includes(issuer)) return null;
+      return usersOf(tenant).find((user) => user.subject === subject)?.permissions ?? null;
+    },
     async issueDevelopmentToken({ tenant, user, subject, scopes, expiresInSeconds, shared }) {
       const issuer = await issuerOf(shared ? null : tenant.slug);
       if (issuer === null || !issuer.tenants.some((one) => one.id === tenant.id)) {
@@ -210,4 +218,16 @@ function checkedSlug(text: string): Slug {
   if (slug === null)
     throw new Fault("server_invalid", { detail: `${JSON.stringify(text)} is not a tenant's slug.` });
   return slug;
+}
+
+/** As the admin API takes them: a name and a permission that it refuses could not be changed there either. */
+function checkedRoles({ slug, roles = {} }: DemonstrationTenant): Roles {
+  for (const [name, permissions] of Object.entries(roles)) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/.test(name) || !permissions.every(isPermissionPattern)) {
+      throw new Fault("server_invalid", {
+        detail: `The role ${JSON.stringify(name)} of the demonstration tenant ${slug} has a name or a permission that none can have.`,
+      });
+    }
+  }
+  return roles;
 }

@@ -206,6 +206,7 @@ export async function startInstance(
       system,
       resourceOf,
       catalogPermissions: catalog.permissions,
+      rates,
       secrets,
       privateHosts: options.privateHosts ?? [],
     });
@@ -264,7 +265,12 @@ export async function startInstance(
           }),
           issuers,
           random: randomBytes,
-          accessPorts: { policy, views, snapshotOf: directory.byName },
+          accessPorts: {
+            policy,
+            views,
+            snapshotOf: directory.byName,
+            scopesOfDemonstrationUser: development?.scopesOfDemonstrationUser ?? null,
+          },
           development,
           ids,
           clock,

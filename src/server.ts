@@ -44,10 +44,12 @@ export interface Bulkhead {
 export function createBulkhead(options: BulkheadOptions): Bulkhead {
   const catalog = compileCatalog(options.server);
   const publicUrl = parsePublicUrl(options.publicUrl, options.mode ?? "production");
-  const gate = createOperatorGate(options.operatorToken);
-  const secrets = options.masterKey === undefined ? null : createSecretBox(options.masterKey);
+  // An instance keeps its options as long as it serves; these two would then stand in every dump of its memory.
+  const { operatorToken, masterKey, ...instanceOptions } = options;
+  const gate = createOperatorGate(operatorToken);
+  const secrets = masterKey === undefined ? null : createSecretBox(masterKey);
   const clock = options.clock ?? systemClock;
-  const starting = startInstance(options, { catalog, publicUrl, gate, secrets, clock });
+  const starting = startInstance(instanceOptions, { catalog, publicUrl, gate, secrets, clock });
   // Whoever awaits ready() or listen() hears of it; nobody may have asked yet.
   starting.catch(() => {});
   let running: Instance | null = null;

@@ -5,14 +5,15 @@ import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import { accessNote, type GrantHolder, rolePermissions } from "../identity/access-note.ts";
 import type { AccessPolicy, AllowedAccess } from "../identity/access-policy.ts";
 import { subjectKey, type TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { AccessPorts } from "./access-ports.ts";
 
 /** A caller as somebody imagines one. */
 export interface ImaginedCaller {
   readonly subject: string | null;
   /** Null: the one issuer of the tenant at which the subject has roles assigned, if any. */
   readonly issuer: string | null;
-  /** Permissions that the token would have. */
-  readonly scopes: readonly string[];
+  /** Permissions that the token would have. Null: not said, so those of a demonstration user where it is one. */
+  readonly scopes: readonly string[] | null;
   /** Roles that the token would name. */
   readonly roles: readonly string[];
   /** An API key of the tenant, instead of all the others. */
@@ -40,7 +41,7 @@ export interface AccessExplanation {
   /** All that the caller has. */
   readonly grants: readonly {
     readonly permission: string;
-    /** `scope`, `api key`, or `role` and its name. */
+    /** `scope`, `scope (demonstration user)`, `api key`, or `role` and its name. */
     readonly from: string;
     readonly source: "scope" | "api key" | "assigned role" | "given role";
   }[];
@@ -70,9 +71,13 @@ export function explainAccess(question: {
   readonly caller: ImaginedCaller;
   /** Who is told. */
   readonly asker: "operator" | "tenant";
+  readonly scopesOfDemonstrationUser?: AccessPorts["scopesOfDemonstrationUser"];
 }): AccessExplanation | Refusal {
   const { views, snapshot, policy, target, caller, asker } = question;
-  const held = caller.key === null ? ofToken(caller, snapshot) : ofKey(caller.key, caller, snapshot);
+  const held =
+    caller.key === null
+      ? ofToken(caller, snapshot, question.scopesOfDemonstrationUser ?? null)
+      : ofKey(caller.key, caller, snapshot);
   if (isRefusal(held)) return held;
   const { who, holder, about } = held;
   const sentence = (may: "may" | "may not", because: string): string =>
@@ -108,7 +113,7 @@ interface Holdings {
 
 function ofKey(id: ApiKeyId, caller: ImaginedCaller, snapshot: TenantSnapshot): Holdings | Refusal {
   const { subject, issuer, scopes, roles } = caller;
-  if (subject !== null || issuer !== null || scopes.length > 0 || roles.length > 0)
+  if (subject !== null || issuer !== null || (scopes ?? []).length > 0 || roles.length > 0)
     return refuse("input_invalid", {
       detail: "key: An API key has neither subject, issuer, scopes nor roles.",
     });
@@ -126,7 +131,11 @@ function ofKey(id: ApiKeyId, caller: ImaginedCaller, snapshot: TenantSnapshot): 
   };
 }
 
-function ofToken(caller: ImaginedCaller, snapshot: TenantSnapshot): Holdings | Refusal {
+function ofToken(
+  caller: ImaginedCaller,
+  snapshot: TenantSnapshot,
+  scopesOfDemonstrationUser: AccessPorts["scopesOfDemonstrationUser"],
+): Holdings | Refusal {
   const { subject } = caller;
   const issuer = issuerOf(caller, snapshot);
   if (isRefusal(issuer)) return issuer;
@@ -139,7 +148,12 @@ function ofToken(caller: ImaginedCaller, snapshot: TenantSnapshot): Holdings | R
     name,
     source: assigned.includes(name) ? ("assigned" as const) : ("given" as const),
   }));
-  const scopes = new Set(caller.scopes);
+  const demonstrated =
+    caller.scopes === null && subject !== null
+      ? scopesOfDemonstrationUser?.(snapshot.slug, { subject, issuer })
+      : null;
+  const scopes = new Set(caller.scopes ?? demonstrated);
+  const from = demonstrated ? "scope (demonstration user)" : "scope";
   return {
     who: subject ?? "Such a caller",
     holder: { scopes, principal: { kind: "user", roles: roles.map((role) => role.name) }, snapshot },
@@ -147,7 +161,7 @@ function ofToken(caller: ImaginedCaller, snapshot: TenantSnapshot): Holdings | R
       subject: subject === null ? null : { subject, issuer },
       roles: roles.map((role) => ({ ...role, defined: Object.hasOwn(snapshot.roles, role.name) })),
       grants: [
-        ...[...scopes].map((permission) => ({ permission, from: "scope", source: "scope" as const })),
+        ...[...scopes].map((permission) => ({ permission, from, source: "scope" as const })),
         ...roles.flatMap(({ name, source }) =>
           rolePermissions(snapshot.roles, name).map((permission) => ({
             permission,

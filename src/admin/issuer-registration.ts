@@ -1,6 +1,7 @@
 import type { z } from "@hono/zod-openapi";
 import type { IssuerId, Slug } from "../core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
+import { introspectionSecretContext } from "../identity/introspection.ts";
 import { ISSUER_PROFILES, type IssuerDefaults } from "../identity/issuer-profiles.ts";
 import type { NewIssuer } from "../tenancy/issuer-record.ts";
 import type { OperationContext } from "./admin-operation.ts";
@@ -132,7 +133,7 @@ function sealed(
 ): NewIssuer["introspection"] | Refusal {
   if (introspection === undefined) return null;
   const { endpoint, clientId, clientSecret } = introspection;
-  const sealedSecret = issuers.sealSecret(clientSecret, `issuer ${id}`);
+  const sealedSecret = issuers.sealSecret(clientSecret, introspectionSecretContext(id));
   return sealedSecret === null ? refuse("master_key_missing") : { endpoint, clientId, sealedSecret };
 }
 

@@ -132,6 +132,11 @@ export interface DemonstrationTenant {
     readonly name: string;
     readonly permissions: readonly string[];
   }[];
+  /**
+   * Roles that the tenant has when it is made: names for sets of permissions, in which segments may be `*`. Afterwards
+   * they are the tenant's own, to change through the admin API.
+   */
+  readonly roles?: Readonly<Record<string, readonly string[]>>;
   /** Fills the tenant's tables, through the tenant door, once. */
   seed?(ctx: { readonly sql: TenantContext["sql"]; readonly store: TenantContext["store"] }): Promise<void>;
 }

@@ -43,10 +43,17 @@ export function accessCommand(context: AdminCommandContext): Command {
       .option("--tool <name>", "name of a tool")
       .option("--resource <uri>", "URI of a resource, or its template")
       .option("--prompt <name>", "name of a prompt")
-      .option("--scope <scopes>", "scopes that the token would have; may be repeated", several)
+      .option(
+        "--scope <scopes>",
+        "scopes that the token would have; in development, where absent, those of the demonstration user",
+        several,
+      )
       .option("--role <name>", "role that the token would name; may be repeated", several)
       .action(
         withServer<ExplainFlags>(context, async (client, options) => {
+          const targets = [options.tool, options.resource, options.prompt];
+          if (targets.filter((target) => target !== undefined).length !== 1)
+            throw new Fault("usage", { detail: "Give one of --tool, --resource and --prompt." });
           const query = new URLSearchParams();
           for (const name of ["subject", "issuer", "key", "tool", "resource", "prompt"] as const) {
             const value = options[name];

@@ -2,15 +2,15 @@ import { Command } from "commander";
 import { Fault } from "../core/fault.ts";
 import { type Answer, adminPath, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
-import { duration } from "./duration.ts";
+import { durationUpTo } from "./duration.ts";
 import { type Column, printJson, printList, printRecord } from "./print.ts";
 
 interface OfTenant extends ServerOptions {
   readonly tenant?: string;
+  readonly broker?: boolean;
 }
 
 interface AddFlags extends OfTenant {
-  readonly broker?: boolean;
   readonly profile?: string;
   readonly jwksUri?: string;
   readonly audience?: string;
@@ -66,18 +66,15 @@ export function issuersCommand(context: AdminCommandContext): Command {
       .option("--roles-claim <name>", "claim that names roles; repeated: the path into an object", several)
       .option("--algorithm <name>", "signature algorithm to allow; may be repeated", several)
       .option("--token-type <type>", "typ of its tokens' header: at+jwt, JWT or absent")
-      .option("--max-lifetime <duration>", "longest life of its tokens, at most 24h", duration)
+      .option("--max-lifetime <duration>", "longest life of its tokens, at most 24h", durationUpTo("24h"))
       .option("--introspection-endpoint <url>", "where opaque tokens are introspected")
       .option(
         "--introspection-client-id <id>",
-        "client for it; its secret is read from BULKHEAD_INTROSPECTION_SECRET",
+        "client for it; its secret is read from the environment, BULKHEAD_INTROSPECTION_SECRET",
       )
       .action(
         withServer<AddFlags>(context, async (client, options, [issuer = ""]) => {
-          if ((options.broker === true) === (options.tenant !== undefined))
-            throw new Fault("usage", { detail: "Give either --tenant or --broker." });
-          const path = collectionOf(options.tenant);
-          const added = await client.call("POST", path, {
+          const added = await client.call("POST", namedCollection(options), {
             issuer,
             profile: options.profile,
             jwksUri: options.jwksUri,
@@ -100,10 +97,11 @@ export function issuersCommand(context: AdminCommandContext): Command {
   issuers.addCommand(
     adminCommand("remove", "Remove an issuer of a tenant, its mapping to a broker, or a broker.")
       .argument("<id>", "as `issuers list` shows it")
-      .option("--tenant <tenant>", "id or slug; without it, a broker")
+      .option("--tenant <tenant>", "id or slug")
+      .option("--broker", "remove a broker, and every tenant's mapping to it (instead of --tenant)")
       .action(
         withServer<OfTenant>(context, async (client, options, [id = ""]) => {
-          const removed = await client.call("DELETE", collectionOf(options.tenant) + adminPath`/${id}`);
+          const removed = await client.call("DELETE", namedCollection(options) + adminPath`/${id}`);
           if (options.json === true) printJson(removed);
           else printRecord([["removed", removed.issuer ?? id]]);
         }),
@@ -116,6 +114,13 @@ function collectionOf(tenant: string | undefined): string {
   return tenant === undefined ? "/brokers" : adminPath`/tenants/${tenant}/issuers`;
 }
 
+/** Of what is changed, which has to be said: what befalls a broker befalls every tenant that is mapped to it. */
+function namedCollection({ tenant, broker }: OfTenant): string {
+  if ((broker === true) === (tenant !== undefined))
+    throw new Fault("usage", { detail: "Give either --tenant or --broker." });
+  return collectionOf(tenant);
+}
+
 function introspectionOf(options: AddFlags, { env }: AdminCommandContext): object | undefined {
   const { introspectionEndpoint: endpoint, introspectionClientId: clientId } = options;
   if (endpoint === undefined && clientId === undefined) return undefined;
@@ -123,7 +128,7 @@ function introspectionOf(options: AddFlags, { env }: AdminCommandContext): objec
   if (endpoint === undefined || clientId === undefined || clientSecret === undefined || clientSecret === "") {
     throw new Fault("usage", {
       detail:
-        "Introspection takes --introspection-endpoint, --introspection-client-id and BULKHEAD_INTROSPECTION_SECRET.",
+        "Introspection takes --introspection-endpoint, --introspection-client-id and, in the environment, BULKHEAD_INTROSPECTION_SECRET.",
     });
   }
   return { endpoint, clientId, clientSecret };
@@ -134,14 +139,18 @@ function show(issuer: Answer, json: boolean): void {
     printJson(issuer);
     return;
   }
+  const introspection = (issuer.introspection ?? {}) as Answer;
   printRecord([
     ["id", issuer.id],
     ["issuer", issuer.issuer],
+    ["profile", issuer.broker === true ? "broker" : issuer.profile],
     ["keys", issuer.jwksUri],
     ["audience", issuer.audience],
     ["tenant claim", issuer.tenantClaim],
     ["tenant value", issuer.tenantValue],
     ["algorithms", issuer.algorithms],
     ["token type", issuer.tokenType],
+    ["introspection", introspection.endpoint],
+    ["as client", introspection.clientId],
   ]);
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { adminPath, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
-import { duration } from "./duration.ts";
+import { durationUpTo } from "./duration.ts";
 import { print, printJson, printList, printRecord } from "./print.ts";
 
 interface OfTenant extends ServerOptions {
@@ -30,7 +30,7 @@ export function keysCommand(context: AdminCommandContext): Command {
             ["id", (row) => row.id],
             ["name", (row) => row.name],
             ["permissions", (row) => row.permissions],
-            ["expires", (row) => row.expiresAt],
+            ["expires", (row) => `${String(row.expiresAt)}${row.expired === true ? " (expired)" : ""}`],
           ],
           options.json === true,
         );
@@ -42,7 +42,11 @@ export function keysCommand(context: AdminCommandContext): Command {
     ofTenant("create", "Create an API key. It is shown this once.")
       .requiredOption("--name <name>", "what the key is for")
       .requiredOption("--permission <permission>", "what its bearer may do; may be repeated", several)
-      .option("--expires-in <duration>", "for example 30d; 90d where absent", duration)
+      .option(
+        "--expires-in <duration>",
+        "for example 30d, at most 366d; 90d where absent",
+        durationUpTo("366d"),
+      )
       .action(
         withServer<CreateFlags>(context, async (client, options) => {
           const created = await client.call("POST", adminPath`/tenants/${options.tenant}/keys`, {
@@ -58,7 +62,7 @@ export function keysCommand(context: AdminCommandContext): Command {
               ["id", created.id],
               ["name", created.name],
               ["expires", created.expiresAt],
-              ["key", created.key],
+              ["key, shown this once", created.key],
             ]);
         }),
       ),

@@ -1,4 +1,5 @@
 import type { Answer } from "./admin-client.ts";
+import { terminalJson, terminalText } from "./terminal-text.ts";
 
 /** A column of a list as people read it: its heading, and what stands in it. */
 export type Column = readonly [heading: string, cell: (row: Answer) => unknown];
@@ -18,13 +19,10 @@ export function printList(rows: readonly Answer[], columns: readonly Column[], j
     ...rows.map((row) => columns.map(([, cell]) => shown(cell(row)))),
   ];
   const widths = columns.map((_, at) => Math.max(...table.map((line) => line[at]?.length ?? 0)));
-  for (const line of table)
-    print(
-      line
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    );
+  for (const line of table) {
+    const cells = line.map((cell, at) => cell.padEnd(widths[at] ?? 0));
+    print(cells.join("  ").trimEnd());
+  }
 }
 
 /** Writes the members of one thing, a line each; absent ones are left out. */
@@ -34,22 +32,18 @@ export function printRecord(members: readonly (readonly [name: string, value: un
   for (const [name, value] of present) print(`${name.padEnd(width)}  ${shown(value)}`);
 }
 
+/** Writes one line of JSON. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value));
+  process.stdout.write(`${terminalJson(value)}\n`);
 }
 
+/** Writes one line, in which nothing that a server sent can act on the terminal. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${terminalText(line)}\n`);
 }
 
-/** What a server sent reaches a terminal: no control characters, with which it could be made to do something. */
 function shown(value: unknown): string {
-  const text = Array.isArray(value)
-    ? value.map(String).join(" ")
-    : typeof value === "object" && value !== null
-      ? JSON.stringify(value)
-      : value === undefined || value === null
-        ? "-"
-        : String(value);
-  return text.replace(/\p{Cc}/gu, "\uFFFD");
+  if (value === undefined || value === null) return "-";
+  if (Array.isArray(value)) return value.length === 0 ? "-" : value.map(shown).join(" ");
+  return terminalText(typeof value === "object" ? JSON.stringify(value) : String(value));
 }

@@ -1,8 +1,8 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { Fault } from "../core/fault.ts";
 import { adminPath, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
-import { duration } from "./duration.ts";
+import { durationUpTo } from "./duration.ts";
 import { print, printJson, printRecord } from "./print.ts";
 import { readStandardInput } from "./standard-input.ts";
 
@@ -33,10 +33,15 @@ export function tokensCommand(context: AdminCommandContext): Command {
   tokens.addCommand(
     adminCommand("issue", "Issue an access token, in development, for tests and scripts.")
       .requiredOption("--tenant <tenant>", "id or slug")
-      .option("--user <user>", "subject of a demonstration user; the tenant's first where absent")
+      .addOption(
+        new Option(
+          "--user <user>",
+          "subject of a demonstration user; the tenant's first where absent",
+        ).conflicts("subject"),
+      )
       .option("--subject <subject>", "any other subject, with --scope")
       .option("--scope <scopes>", "permissions, with spaces between; the user's where absent", several)
-      .option("--expires-in <duration>", "at most 1h; 5m where absent", duration)
+      .option("--expires-in <duration>", "at most 1h; 5m where absent", durationUpTo("1h"))
       .option("--shared", "from the broker, for the shared URL")
       .action(
         withServer<IssueFlags>(context, async (client, options) => {
@@ -96,11 +101,21 @@ async function revocationOf(options: RevokeFlags): Promise<object> {
   const { issuer, jti, subject, signingKey: keyId, notBefore } = options;
   const kinds = [jti, subject, keyId, options.stdin, options.all].filter((one) => one !== undefined);
   if (kinds.length !== 1) {
-    throw new Fault("usage", { detail: "Give one of --stdin, --jti, --subject, --signing-key and --all." });
+    throw usage("Give one of --stdin, --jti, --subject, --signing-key and --all.");
   }
-  if (options.all === true) return { notBefore: notBefore ?? new Date().toISOString() };
-  if (options.stdin === true) return claimsOf((await readStandardInput()).trim());
-  if (issuer === undefined) throw new Fault("usage", { detail: "--issuer is missing." });
+  // What would be passed over might be what the caller relied on.
+  if (notBefore !== undefined && subject === undefined && options.all !== true) {
+    throw usage("--not-before goes with --subject or --all: a token or a key is revoked as a whole.");
+  }
+  if (options.all === true || options.stdin === true) {
+    if (issuer !== undefined) throw usage("--issuer goes with --jti, --subject or --signing-key.");
+    return options.all === true
+      ? { notBefore: notBefore ?? new Date().toISOString() }
+      : claimsOf((await readStandardInput()).trim());
+  }
+  if (issuer === undefined) {
+    throw usage("--jti, --subject and --signing-key need --issuer, the iss of the tokens.");
+  }
   if (jti !== undefined) return { issuer, jti };
   return keyId !== undefined ? { issuer, keyId } : { issuer, subject, notBefore };
 }
@@ -115,9 +130,11 @@ function claimsOf(token: string): { readonly issuer: string; readonly jti: strin
   }
   const { iss, jti } = (claims ?? {}) as { readonly iss?: unknown; readonly jti?: unknown };
   if (typeof iss !== "string" || typeof jti !== "string") {
-    throw new Fault("usage", {
-      detail: "Standard input has no token with iss and jti; revoke its subject instead.",
-    });
+    throw usage("Standard input has no token with iss and jti; revoke its subject instead.");
   }
   return { issuer: iss, jti };
+}
+
+function usage(detail: string): Fault {
+  return new Fault("usage", { detail });
 }

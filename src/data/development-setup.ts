@@ -1,6 +1,7 @@
 import type { IdSource, Slug, TenantId } from "../core/ids.ts";
 import type { PartialLimits } from "../tenancy/limits.ts";
 import type { TenantSql, TenantStore } from "../tenancy/tenant-context.ts";
+import type { Roles } from "../tenancy/tenant-snapshot.ts";
 import { createStore } from "./store.ts";
 import type { SystemDoor } from "./system-door.ts";
 import type { TenantDoor } from "./tenant-door.ts";
@@ -10,6 +11,7 @@ export interface TenantToSetUp {
   readonly slug: Slug;
   readonly name: string;
   readonly plan: string;
+  readonly roles: Roles;
   seed?(into: { readonly sql: TenantSql; readonly store: TenantStore }): Promise<void>;
 }
 
@@ -48,10 +50,10 @@ export async function setUpDevelopment(
     }
     for (const tenant of wanted.tenants) {
       await db.query(
-        `INSERT INTO bulkhead.tenants (id, slug, name, plan)
-         SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM bulkhead.retired_slugs WHERE slug = $2)
+        `INSERT INTO bulkhead.tenants (id, slug, name, plan, roles)
+         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM bulkhead.retired_slugs WHERE slug = $2)
          ON CONFLICT (slug) DO NOTHING`,
-        [ids.tenant(), tenant.slug, tenant.name, tenant.plan],
+        [ids.tenant(), tenant.slug, tenant.name, tenant.plan, JSON.stringify(tenant.roles)],
       );
     }
   });

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import pg from "pg";
 import { Fault } from "../core/fault.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
@@ -62,9 +63,12 @@ export function createSystemDoor(
   });
   // A broken idle connection is replaced by the pool; without a listener its error would end the process.
   pool.on("error", () => {});
+  // A connection outlives the request that opens it. Opened in its async context it would keep all that stands there: of a
+  // request to the development authorization server, what the client sent.
+  const outside = AsyncLocalStorage.snapshot();
 
   const run = async <R>(reason: SystemReason, work: (db: SystemConnection) => Promise<R>): Promise<R> => {
-    const client = await connect(pool);
+    const client = await outside(connect, pool);
     let broken = false;
     try {
       const limit = TIMEOUT_MS[reason];
@@ -81,7 +85,8 @@ export function createSystemDoor(
       broken = !(error instanceof pg.DatabaseError) || error.severity === "FATAL";
       throw isConnectionTrouble(error) ? new Fault("database_unavailable", { cause: error }) : error;
     } finally {
-      client.release(broken);
+      // Outside as well: it may open the next one, and sets the idle one's timer.
+      outside(() => client.release(broken));
     }
   };
 

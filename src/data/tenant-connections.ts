@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { Socket } from "node:net";
 import pg from "pg";
 import type { Clock } from "../core/clock.ts";
@@ -80,6 +81,8 @@ export function createTenantConnections(options: {
   const held = new Map<TenantId, number>();
   let opening = 0;
   let closed = false;
+  // A connection outlives the call that opens it, and must not keep that call's context, which is another tenant's soon.
+  const outside = AsyncLocalStorage.snapshot();
 
   const heldBy = (tenantId: TenantId): number => held.get(tenantId) ?? 0;
   const take = (tenantId: TenantId): void => void held.set(tenantId, heldBy(tenantId) + 1);
@@ -97,7 +100,7 @@ export function createTenantConnections(options: {
     client.on("error", () => discard(slot));
     client.on("end", () => discard(slot));
     try {
-      await client.connect();
+      await outside(() => client.connect());
       if (closed || slot.dead) throw new Fault("stopping");
       all.add(slot);
       return slot;

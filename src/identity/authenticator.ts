@@ -93,6 +93,8 @@ export function createAuthenticator(parts: {
   readonly introspector: Introspector;
   readonly proofs: ProofChecker;
   readonly catalogPermissions: readonly string[];
+  /** The refusal of a tenant whose rate is used up. */
+  readonly overRate: (snapshot: TenantSnapshot) => Refusal | null;
 }): Authenticator {
   const { clock, directory, resourceOf, verifier, introspector } = parts;
   const acceptance = createAcceptance(clock);
@@ -184,6 +186,9 @@ export function createAuthenticator(parts: {
       return after(tenantNow(token, door), (snapshot) => {
         const caller = accept(snapshot);
         if (isRefusal(caller) || token.boundTo === null) return caller;
+        // A proof costs a row, so a tenant that has used up its rate gets none of its proofs looked at.
+        const over = parts.overRate(caller.snapshot);
+        if (over !== null) return over;
         const { endpoint } = door;
         const at = { endpoint, method: attempt.method, tenantId: caller.snapshot.id };
         return checkProof(credentials, token.boundTo, at).then((refusal) => {

@@ -90,7 +90,7 @@ export function createProofChecker(options: {
     try {
       return await remember(tenantId, digest, expiresAt);
     } catch (error) {
-      // It was not accepted, so the same one may come again once the database answers.
+      // Not accepted, and perhaps not taken down: whether the same one still counts is for the database to say.
       recent.delete(key);
       throw error;
     }

@@ -18,8 +18,8 @@ export interface KeySets {
   find(issuer: TrustedIssuer, wanted: WantedKey): CryptoKey | Refusal | Promise<CryptoKey | Refusal>;
   /** The published `kid` of a key that {@link find} gave, also where the token named none; null where it has none. */
   keyIdOf(key: CryptoKey): string | null;
-  /** Forgets a registration's keys: they are read anew when next needed. */
-  forget(issuer: IssuerId): void;
+  /** Whether the issuer was seen to publish a key that {@link find} gave no more. */
+  isWithdrawn(key: CryptoKey): boolean;
 }
 
 /** Milliseconds after which keys are read again. */
@@ -63,7 +63,8 @@ export function createKeySets(
   const { clock } = options;
   const fetch = "fetch" in options ? options.fetch : createGuardedFetch(options);
   const records = new Map<IssuerId, IssuerKeys>();
-  const keyIds = new WeakMap<CryptoKey, string>();
+  const publishedAs = new WeakMap<CryptoKey, PublishedKey>();
+  const withdrawn = new WeakSet<PublishedKey>();
 
   function recordOf(issuer: TrustedIssuer, jwksUri: string): IssuerKeys {
     const known = records.get(issuer.id);
@@ -91,7 +92,9 @@ export function createKeySets(
 
   async function read(record: IssuerKeys): Promise<void> {
     try {
-      record.set = readKeySet(await fetch(record.jwksUri), record.set);
+      const before = record.set;
+      record.set = readKeySet(await fetch(record.jwksUri), before);
+      for (const key of before?.keys ?? []) if (!record.set.keys.includes(key)) withdrawn.add(key);
       record.readAt = clock.monotonic();
       record.failures = 0;
     } catch (error) {
@@ -144,7 +147,7 @@ export function createKeySets(
 
   function use(published: PublishedKey, alg: string): CryptoKey | Promise<CryptoKey | Refusal> {
     const note = (key: CryptoKey) => {
-      if (typeof published.jwk.kid === "string") keyIds.set(key, published.jwk.kid);
+      publishedAs.set(key, published);
       return key;
     };
     const imported = published.use(alg);
@@ -169,9 +172,13 @@ export function createKeySets(
       }
       return seek(record, wanted);
     },
-    keyIdOf: (key) => keyIds.get(key) ?? null,
-    forget(issuer) {
-      records.delete(issuer);
+    keyIdOf(key) {
+      const kid = publishedAs.get(key)?.jwk.kid;
+      return typeof kid === "string" ? kid : null;
+    },
+    isWithdrawn(key) {
+      const published = publishedAs.get(key);
+      return published !== undefined && withdrawn.has(published);
     },
   };
 }

@@ -1,6 +1,5 @@
-import { compactVerify } from "jose";
+import { type CryptoKey, compactVerify } from "jose";
 import type { Clock } from "../core/clock.ts";
-import type { IssuerId } from "../core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
 import type { KeySets } from "./key-sets.ts";
@@ -35,8 +34,6 @@ export interface TokenVerifier {
   verify(token: string, options: VerifyOptions): VerifiedToken | Refusal | Promise<VerifiedToken | Refusal>;
   /** The answer for a token that was verified before and still holds; null for any other, and nothing is tried. */
   recall(token: string, options: VerifyOptions): VerifiedToken | null;
-  /** Forgets all verified tokens and keys of a registration, for example because it was removed or its keys revoked. */
-  forget(issuer: IssuerId): void;
 }
 
 /** @param cacheSize most verified tokens remembered. */
@@ -46,17 +43,14 @@ export function createTokenVerifier(parts: {
   readonly cacheSize: number;
 }): TokenVerifier {
   const { clock, keySets } = parts;
-  const cache = createVerifiedTokenCache(parts.cacheSize);
-  /** Counts calls of `forget`: a verification that began before one must not be remembered after it. */
-  let forgotten = 0;
+  const cache = createVerifiedTokenCache(parts.cacheSize, keySets.isWithdrawn);
 
   async function finish(
     token: string,
     read: { readonly header: SignatureHeader; readonly claims: CheckedClaims },
-    remember: (verified: VerifiedToken) => void,
+    remember: (verified: VerifiedToken, key: CryptoKey) => void,
   ): Promise<VerifiedToken | Refusal> {
     const { header, claims } = read;
-    const began = forgotten;
     const key = await keySets.find(claims.issuer, header);
     if (isRefusal(key)) return key;
     try {
@@ -67,7 +61,7 @@ export function createTokenVerifier(parts: {
     // The key's own name, not the header's: whoever has a revoked key would leave that out.
     const signingKeyId = keySets.keyIdOf(key);
     const verified: VerifiedToken = Object.freeze({ kind: "verified", ...claims, signingKeyId });
-    if (began === forgotten) remember(verified);
+    remember(verified, key);
     return verified;
   }
 
@@ -91,17 +85,12 @@ export function createTokenVerifier(parts: {
       const audience = issuer.audience ?? resource;
       const claims = checkClaims(read.payload, { issuer, audience, tenantOf, nowMs });
       if (typeof claims === "string") return invalid(claims);
-      return finish(token, { header, claims }, (verified) =>
-        cache.put(digest, verified, { resource, tenantOf, nowMs }),
+      return finish(token, { header, claims }, (verified, key) =>
+        cache.put(digest, verified, { resource, tenantOf, key, nowMs }),
       );
     },
     recall(token, { resource, candidates, tenantOf = "issuer" }) {
       return cache.get(tokenDigest(token), { resource, tenantOf, candidates, nowMs: clock.now() }) ?? null;
-    },
-    forget(issuer) {
-      forgotten++;
-      cache.forget(issuer);
-      keySets.forget(issuer);
     },
   };
 }

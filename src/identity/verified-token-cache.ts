@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { IssuerId } from "../core/ids.ts";
+import type { CryptoKey } from "jose";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
 import { isSameRegistration } from "./same-registration.ts";
 import { CLOCK_SKEW_SECONDS } from "./token-claims.ts";
@@ -15,19 +15,19 @@ export interface VerifiedFor {
 export interface VerifiedTokenCache {
   /**
    * The token's earlier verification, where it was for the same resource, one of the candidates is the issuer's very
-   * registration as it was then, and the token has not expired.
+   * registration as it was then, the issuer still publishes the key, and the token has not expired.
    */
   get(
     digest: string,
     use: VerifiedFor & { candidates: readonly TrustedIssuer[]; nowMs: number },
   ): VerifiedToken | undefined;
-  put(digest: string, token: VerifiedToken, use: VerifiedFor & { nowMs: number }): void;
-  /** Drops every token of an issuer's registration. */
-  forget(issuer: IssuerId): void;
+  /** @param use.key the key that verified it: once it is withdrawn, the verification counts no more. */
+  put(digest: string, token: VerifiedToken, use: VerifiedFor & { key: CryptoKey; nowMs: number }): void;
 }
 
 interface Entry extends VerifiedFor {
   readonly token: VerifiedToken;
+  readonly key: CryptoKey;
   /** Time of verification: a clock set back before it makes the entry unusable. */
   readonly verifiedAt: number;
   /** The candidate last found to be the token's registration: each new snapshot brings its own object for it. */
@@ -40,7 +40,10 @@ export function tokenDigest(token: string): string {
 }
 
 /** @param size most tokens remembered; 0 remembers none. */
-export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
+export function createVerifiedTokenCache(
+  size: number,
+  isWithdrawn: (key: CryptoKey) => boolean,
+): VerifiedTokenCache {
   const entries = new Map<string, Entry>();
   return {
     get(digest, use) {
@@ -48,7 +51,9 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
       if (entry === undefined || entry.resource !== use.resource || entry.tenantOf !== use.tenantOf)
         return undefined;
       const { token } = entry;
-      if (use.nowMs >= token.expiresAt || use.nowMs < entry.verifiedAt - CLOCK_SKEW_SECONDS * 1000) {
+      const outOfTime =
+        use.nowMs >= token.expiresAt || use.nowMs < entry.verifiedAt - CLOCK_SKEW_SECONDS * 1000;
+      if (outOfTime || isWithdrawn(entry.key)) {
         entries.delete(digest);
         return undefined;
       }
@@ -66,6 +71,7 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
       entries.delete(digest);
       entries.set(digest, {
         token,
+        key: use.key,
         resource: use.resource,
         tenantOf: use.tenantOf,
         verifiedAt: use.nowMs,
@@ -75,9 +81,6 @@ export function createVerifiedTokenCache(size: number): VerifiedTokenCache {
         const oldest = entries.keys().next();
         if (!oldest.done) entries.delete(oldest.value);
       }
-    },
-    forget(issuer) {
-      for (const [digest, entry] of entries) if (entry.token.issuer.id === issuer) entries.delete(digest);
     },
   };
 }

@@ -83,6 +83,7 @@ export async function startAdminServer(
         onCut: () => {},
       }),
       snapshotOf: directory.byName,
+      scopesOfDemonstrationUser: null,
     },
     development: null,
     ids: createIdSource(systemClock.now),

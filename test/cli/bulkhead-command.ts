@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly uid?: number;
   /** Another checkout than ours: `npm start` is run there, with the arguments added. */
   readonly checkout?: string;
+  /** All of its standard input; none where absent. */
+  readonly input?: string;
 }
 
 /** A running `bulkhead`, in a process group of its own as a terminal would give it. */
@@ -82,7 +84,7 @@ export function createCommandBench(): CommandBench {
 }
 
 function start(args: readonly string[], options: RunOptions): RunningCommand {
-  const { checkout, uid } = options;
+  const { checkout, uid, input } = options;
   const [program, before] =
     checkout === undefined
       ? [process.execPath, ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"]]
@@ -91,16 +93,19 @@ function start(args: readonly string[], options: RunOptions): RunningCommand {
     cwd: checkout ?? ROOT,
     detached: true,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
-  const pid = child.pid ?? 0;
+  const { pid = 0, stdin, stdout: out, stderr: err } = child;
+  if (out === null || err === null) throw new TypeError("Its output is not to be had.");
+  // It may end without having read it.
+  stdin?.on("error", () => {}).end(input);
   let stdout = "";
   let stderr = "";
-  child.stdout.on("data", (chunk) => {
+  out.on("data", (chunk) => {
     stdout += chunk;
   });
-  child.stderr.on("data", (chunk) => {
+  err.on("data", (chunk) => {
     stderr += chunk;
   });
   let hasEnded = false;
@@ -130,8 +135,8 @@ function start(args: readonly string[], options: RunOptions): RunningCommand {
     says: (text) => until(() => stdout.includes(text) || stderr.includes(text), `it said "${text}"`),
     ended,
     closeOutput() {
-      child.stdout.destroy();
-      child.stderr.destroy();
+      out.destroy();
+      err.destroy();
     },
     signal(signal, to = "process") {
       try {

@@ -25,6 +25,7 @@ const MAY_USE_THE_SYSTEM_DOOR = [
   "data/tenant-deletion.ts",
   "data/used-proofs.ts",
   // Compositions: they make it and hand it on.
+  "authentication.ts",
   "cli/doctor.ts",
   "development.ts",
   "instance.ts",

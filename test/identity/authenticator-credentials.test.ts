@@ -215,6 +215,13 @@ describe("tokens that are bound to a key", () => {
     expect(at.used.size).toBe(0);
   });
 
+  test("of a tenant over its rate have no proof looked at: each costs a row", async () => {
+    await at.change("acme", { dpop: "allow" });
+    at.useUpRate("acme");
+    expect(await answerTo(at.proved(bound()))).toBe("rate_limited");
+    expect(at.used.size).toBe(0);
+  });
+
   test("that are revoked while their proof is put on record are refused", async () => {
     await at.change("acme", { dpop: "allow" });
     at.whileUsingProofs(async () => {

@@ -110,6 +110,7 @@ export async function startAuthenticator() {
   let introspected: Members = { active: false };
   const asked: string[] = [];
   const used = new Set<string>();
+  let overRate: string | null = null;
   let whileUsing: () => Promise<void> = async () => {};
   const authenticator = createAuthenticator({
     clock,
@@ -138,6 +139,7 @@ export async function startAuthenticator() {
       },
     }),
     catalogPermissions: CATALOG_PERMISSIONS,
+    overRate: ({ slug }) => (slug === overRate ? refuse("rate_limited") : null),
   });
 
   const attemptOf = (headers: readonly string[], more: Partial<Attempt> = {}): Attempt => ({
@@ -197,6 +199,10 @@ export async function startAuthenticator() {
     },
     asked,
     used,
+    /** From now on the rate of this tenant is used up. */
+    useUpRate(slug: string) {
+      overRate = slug;
+    },
     /** Runs while a used proof is being remembered. */
     whileUsingProofs(task: () => Promise<void>) {
       whileUsing = task;

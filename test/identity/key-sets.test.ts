@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { isRefusal } from "../../src/core/refusal.ts";
 import { createKeySets } from "../../src/identity/key-sets.ts";
 import { createFakeClock, type FakeClock } from "./fake-clock.ts";
 import { type FakeIssuer, type FakeKey, makeKey, registration, startFakeIssuer } from "./fake-issuer.ts";
@@ -325,12 +326,17 @@ test("a token without a key id is matched only where one key can have made it", 
   expect(await keys.find(trusted, wanted(undefined))).toMatchObject({ code: "token_invalid" });
 });
 
-test("forgetting a registration, or another address for it, reads its keys anew", async () => {
+test("a key is withdrawn once a reading does not find it, and another address for its issuer reads anew", async () => {
   const keys = sets();
   const trusted = registration(issuer);
-  await keys.find(trusted, wanted("first"));
+  const found = await keys.find(trusted, wanted("first"));
+  if (isRefusal(found)) throw new TypeError("The key was not found.");
   issuer.publish(second.publicJwk);
-  keys.forget(trusted.id);
+  expect(keys.isWithdrawn(found)).toBe(false);
+  const other = await keys.find(trusted, wanted("second"));
+  if (isRefusal(other)) throw new TypeError("The key was not found.");
+  expect(keys.isWithdrawn(found)).toBe(true);
+  expect(keys.isWithdrawn(other)).toBe(false);
   expect(await keys.find(trusted, wanted("first"))).toMatchObject({ code: "token_invalid" });
   issuer.publish(first.publicJwk);
   expect(await keys.find({ ...trusted, jwksUri: `${issuer.origin}/new` }, wanted("first"))).toMatchObject(

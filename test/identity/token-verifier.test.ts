@@ -2,10 +2,19 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createKeySets } from "../../src/identity/key-sets.ts";
 import { createTokenVerifier } from "../../src/identity/token-verifier.ts";
 import type { TrustedIssuer } from "../../src/tenancy/tenant-snapshot.ts";
-import { es256, type JwsRecipe, jsonWith } from "../support/hand-made-jws.ts";
+import { es256, hs256, type JwsRecipe, jsonWith } from "../support/hand-made-jws.ts";
 import { createFakeClock } from "./fake-clock.ts";
 import { type FakeIssuer, registration, startFakeIssuer } from "./fake-issuer.ts";
-import { goodClaims, makeToken, NOW, OTHER_RESOURCE, OWN_JWK, RESOURCE, stranger } from "./token-recipe.ts";
+import {
+  goodClaims,
+  makeToken,
+  NOW,
+  OTHER_RESOURCE,
+  OWN_JWK,
+  own,
+  RESOURCE,
+  stranger,
+} from "./token-recipe.ts";
 
 // What is refused is shown over HTTP, in hostile-tokens/: there every refusal looks the same. Here: what the log is told.
 
@@ -13,11 +22,14 @@ const clock = createFakeClock();
 let idp: FakeIssuer;
 let acme: TrustedIssuer;
 let jwtTyped: TrustedIssuer;
+/** A registration that allows what must never be allowed. */
+let careless: TrustedIssuer;
 beforeAll(async () => {
   idp = await startFakeIssuer();
   idp.publish(OWN_JWK);
   acme = registration(idp, { rolesClaim: ["roles"] });
   jwtTyped = registration(idp, { issuer: `${idp.origin}/jwt`, tokenType: "JWT" });
+  careless = registration(idp, { issuer: `${idp.origin}/careless`, algorithms: ["HS256", "none"] });
 });
 afterAll(() => idp.close());
 
@@ -27,7 +39,7 @@ const verifier = createTokenVerifier({
   cacheSize: 10,
 });
 const verify = (token: string) =>
-  verifier.verify(token, { resource: RESOURCE, candidates: [acme, jwtTyped] });
+  verifier.verify(token, { resource: RESOURCE, candidates: [acme, jwtTyped, careless] });
 
 const made = (recipe: JwsRecipe) => () => makeToken(acme.issuer, recipe);
 const claims = (members: object) => made({ claims: { ...members } });
@@ -51,6 +63,10 @@ test.each<[string, () => string]>([
   ["payload is nested too deeply", written(`"deep":${"[".repeat(40)}${"]".repeat(40)}`)],
   ["iss is not an issuer allowed here", claims({ iss: `https://${VALUE}.example` })],
   ["alg is not allowed for this issuer", made({ header: { alg: VALUE } })],
+  ...["HS256", "none"].map((alg): [string, () => string] => [
+    "alg is not allowed for this issuer",
+    () => makeToken(careless.issuer, { header: { alg }, sign: hs256(own.publicKey) }),
+  ]),
   ["crit names an extension", made({ header: { crit: [VALUE] } })],
   ["kid is not a string", made({ header: { kid: [VALUE] } })],
   ["kid is not a key of the issuer", made({ header: { kid: VALUE } })],

@@ -1,4 +1,4 @@
-/** What the roles of a demonstration desk may do. */
+/** What the people of a demonstration desk may do. */
 export const LEAD = [
   "tickets:read",
   "tickets:write",
@@ -8,3 +8,6 @@ export const LEAD = [
 ] as const;
 export const AGENT = ["tickets:read", "tickets:write", "customers:read"] as const;
 export const VIEWER = ["tickets:read"] as const;
+
+/** The same as roles of the tenant, which an administrator gives to people whose tokens say less. */
+export const roles = { lead: LEAD, agent: AGENT, viewer: VIEWER };

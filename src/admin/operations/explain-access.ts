@@ -20,16 +20,16 @@ export const explainAccess = defineOperation({
   refusals: ["tenant_not_found"],
   target: ({ params }) => params.t,
   async run({ params, query }, { accessPorts }, by) {
-    const { policy, views, snapshotOf } = accessPorts;
+    const { snapshotOf, ...ports } = accessPorts;
     const snapshot = params.t === null ? null : await snapshotOf(params.t);
     if (snapshot === null) return refuse("tenant_not_found");
     const target = entryNamed(query);
     if (target === null) {
       return inputInvalid([{ path: "", message: "Must have exactly one of tool, resource and prompt" }]);
     }
-    const { subject = null, issuer = null, scope = [], role = [], key = null } = query;
+    const { subject = null, issuer = null, scope = null, role = [], key = null } = query;
     const caller = { subject, issuer, scopes: scope, roles: role, key };
-    const body = explain({ views, snapshot, policy, target, caller, asker: by.kind });
+    const body = explain({ ...ports, snapshot, target, caller, asker: by.kind });
     return isRefusal(body) ? body : { status: 200, body, tenantId: snapshot.id };
   },
 });

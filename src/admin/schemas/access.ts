@@ -11,7 +11,11 @@ const scopes = z
   .max(32_768)
   .transform((text) => text.split(" ").filter((part) => part !== ""))
   .pipe(z.array(scope).max(MAX_NAMES))
-  .openapi({ type: "string", description: "Permissions that the token would have, with spaces between." });
+  .openapi({
+    type: "string",
+    description:
+      "Permissions that the token would have, with spaces between. Absent in development: those of a demonstration user.",
+  });
 
 const roles = z.union([name.transform((role) => [role]), z.array(name).max(MAX_NAMES)]).openapi({
   type: "array",
@@ -72,7 +76,9 @@ export const accessExplanation = z
     grants: z.array(
       z.object({
         permission: z.string(),
-        from: z.string(),
+        from: z.string().openapi({
+          description: "`scope`, `scope (demonstration user)`, `api key`, or `role` and its name.",
+        }),
         source: z.enum(["scope", "api key", "assigned role", "given role"]),
       }),
     ),

@@ -101,6 +101,24 @@ test("a token that is refused for its issuer or claims costs no look for keys", 
   expect(at.keyRequests()).toBe(before);
 });
 
+test("a proof that cannot be remembered is not accepted: 503, while other tokens pass", async () => {
+  const { admin } = at.server.database;
+  const LOCK = "BEGIN; LOCK TABLE bulkhead.used_proofs; SELECT pg_sleep(60)";
+  const held = admin(LOCK).catch(() => {});
+  const holders = () =>
+    admin<{ pid: number }>(
+      "SELECT pid FROM pg_locks WHERE relation = 'bulkhead.used_proofs'::regclass AND mode = 'AccessExclusiveLock' AND granted",
+    );
+  while ((await holders()).length === 0);
+  const answer = await answerTo(at.prove(at.boundToken()));
+  expect([answer.status, answer.json.error.data.code]).toEqual([503, "database_unavailable"]);
+  expect(answer.headers["retry-after"]).toBe("1");
+  expect((await answerTo(at.ask(at.token()))).status).toBe(200);
+  await admin("SELECT pg_terminate_backend($1)", [(await holders())[0]?.pid]);
+  await held;
+  expect((await answerTo(at.prove(at.boundToken()))).status).toBe(200);
+});
+
 test("no log line has a token, a proof or a key in it, down to the last one", async () => {
   const row = ROWS.find((one) => one.name === "a proof by another key");
   if (row === undefined) throw new TypeError("The row is gone.");

@@ -162,6 +162,15 @@ export const possessionAndRevocationRows: readonly HostileRow[] = [
   },
   {
     rule: "R12",
+    name: "a remembered token of the broker for a tenant's URL, on the shared one",
+    refused: TOKEN_INVALID,
+    hostile: async (at) =>
+      at.ask(await remembered(at, { from: "broker", claims: { aud: at.urlOf("acme") } }), { url: at.shared }),
+    control: async (at) =>
+      at.ask(await remembered(at, { from: "broker", claims: { aud: at.urlOf("acme") } })),
+  },
+  {
+    rule: "R12",
     name: "the claims of a remembered token under another signature",
     refused: TOKEN_INVALID,
     hostile: async (at) => {

@@ -55,6 +55,8 @@ export interface Setting {
   readonly secondKey: SigningKey;
   /** How many connections hear notifications. */
   listeners(): Promise<number>;
+  /** How many connections that would have heard them were cut. */
+  cutListeners(): number;
   newTenant(): Promise<TestTenant>;
   /** A call of a tool that only answers. */
   ask(instance: 0 | 1, tenant: Pick<TestTenant, "slug">, credential: Credential): Promise<HttpAnswer>;
@@ -142,6 +144,7 @@ export async function startSetting(options: { readonly deaf: boolean }): Promise
       );
       return rows[0]?.n ?? 0;
     },
+    cutListeners: () => deaf?.cut() ?? 0,
     async newTenant() {
       const slug = `tenant-${++tenants}`;
       const [issuer, otherIssuer] = [`${idp.origin}/${slug}`, `${idp.origin}/${slug}/other`];

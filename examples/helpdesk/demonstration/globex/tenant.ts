@@ -1,6 +1,6 @@
 import type { DemonstrationTenant } from "bulkhead-mcp";
 import { fillDesk } from "../fill-desk.ts";
-import { AGENT, LEAD, VIEWER } from "../permissions.ts";
+import { AGENT, LEAD, roles, VIEWER } from "../permissions.ts";
 import { customers } from "./customers.ts";
 import { tickets } from "./tickets.ts";
 
@@ -14,5 +14,6 @@ export const globex: DemonstrationTenant = {
     { subject: "hank", name: "Hank Moreau", permissions: AGENT },
     { subject: "vera", name: "Vera Sokolova", permissions: VIEWER },
   ],
+  roles,
   seed: ({ sql }) => fillDesk(sql, { customers, tickets }),
 };

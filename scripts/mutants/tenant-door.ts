@@ -1,0 +1,126 @@
+import type { Mutant } from "./mutant.ts";
+
+const DOOR = ["test/data/tenant-door.test.ts"];
+
+/** The tenant door and what is kept behind it. */
+export const tenantDoor: readonly Mutant[] = [
+  {
+    name: "connections are not cleaned between tenants",
+    file: "src/data/tenant-connections.ts",
+    from: "entered === null || sameTenant ? [] : [CLEAN_CONNECTION];",
+    to: "entered === null || sameTenant ? [] : [];",
+    tests: DOOR,
+  },
+  {
+    name: "a role stays set for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "SET SESSION AUTHORIZATION DEFAULT",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "settings stay for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "RESET ALL",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "prepared statements stay for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "DEALLOCATE ALL",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "cursors stay for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "CLOSE ALL",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "a connection goes on listening for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "UNLISTEN *",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "advisory locks stay for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "SELECT pg_catalog.pg_advisory_unlock_all()",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "temporary tables stay for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "DISCARD TEMP",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "the last value of a sequence stays for the next tenant",
+    file: "src/data/tenant-connections.ts",
+    from: '  "DISCARD SEQUENCES",\n',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "a connection stays entered for the tenant it served before",
+    file: "src/data/tenant-connections.ts",
+    from: "if (settled && sameMode(entered.mode, mode)) return;",
+    to: "if (entered !== null) return;",
+    tests: DOOR,
+  },
+  {
+    name: "statements go by the simple protocol, several in one text",
+    file: "src/data/run-statement.ts",
+    from: 'queryMode: "extended",',
+    to: "",
+    tests: DOOR,
+  },
+  {
+    name: "a statement may begin with anything",
+    file: "src/data/statement-rules.ts",
+    from: "!FIRST_WORDS.has(word)",
+    to: "false",
+    tests: DOOR,
+  },
+  {
+    name: "read-only tools may write",
+    file: "src/data/tenant-connections.ts",
+    from: 'mode.readOnly ? "on" : "off"',
+    to: '"off"',
+    tests: DOOR,
+  },
+  {
+    name: "the start does not look whether isolation holds",
+    file: "src/data/deployment-check.ts",
+    from: "if (findings.length > 0) {",
+    to: "if (findings.length > 1_000) {",
+    tests: ["test/data/isolation-check.test.ts"],
+  },
+  {
+    name: "an answer of any size is taken from the database",
+    file: "src/data/run-statement.ts",
+    from: "if (received > MAX_ANSWER_BYTES) {",
+    to: "if (received < 0) {",
+    tests: DOOR,
+  },
+  {
+    name: "a transaction in which a statement failed seems to be kept",
+    file: "src/data/tenant-door.ts",
+    from: 'if (command !== "COMMIT") {',
+    to: 'if (command === "") {',
+    tests: DOOR,
+  },
+  {
+    name: "one tenant may hold every connection",
+    file: "src/data/tenant-connections.ts",
+    from: "const share = Math.max(1, Math.ceil(options.connections / 2));",
+    to: "const share = options.connections;",
+    tests: DOOR,
+  },
+];
