@@ -12,6 +12,7 @@ import { initializeRequest, PERMISSION, sendOnce } from "./tool-call-request.ts"
 
 /** Where a tenant is called, and with what. */
 export interface TenantAccess {
+  readonly id: string;
   readonly slug: string;
   readonly path: string;
   readonly token: string;
@@ -23,6 +24,8 @@ export interface BulkheadWithTenants {
   readonly origin: string;
   readonly database: BenchDatabase;
   readonly tenants: readonly TenantAccess[];
+  /** A further token of a tenant, good for an hour, that nobody has seen yet. */
+  newToken(tenant: TenantAccess): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -52,14 +55,12 @@ export async function startBulkheadWithTenants(
   // Only now: starting in development mode, it would make an issuer for each of them.
   const added = await database.addTenants(of.tenants);
   await trust(database, issuer, added);
+  const newToken = ({ id, path }: Pick<TenantAccess, "id" | "path">): Promise<string> =>
+    issuer.sign({ tenant: id, audience: `${origin}${path}`, scope: PERMISSION });
   const tenants = await Promise.all(
     added.map(async ({ id, slug }) => {
       const path = `/t/${slug}/mcp`;
-      return {
-        slug,
-        path,
-        token: await issuer.sign({ tenant: id, audience: `${origin}${path}`, scope: PERMISSION }),
-      };
+      return { id, slug, path, token: await newToken({ id, path }) };
     }),
   );
   await untilKnown(origin, tenants);
@@ -68,6 +69,7 @@ export async function startBulkheadWithTenants(
     origin,
     database,
     tenants,
+    newToken,
     async stop() {
       await child.stop();
       await database.stop();

@@ -27,7 +27,7 @@ export interface FigureResult {
 
 /** One figure of the bench: a file in `figures/`, listed in `figures.ts`. */
 export interface Figure {
-  /** P1, P2 … */
+  /** P1, P2 …, or a name for what those have no number for. In capitals: `--only` takes any case. */
   readonly id: string;
   /** Short, for the first table. */
   readonly title: string;

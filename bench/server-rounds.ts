@@ -8,12 +8,14 @@ import { median } from "./median.ts";
 /** PERFORMANCE: 16 connections, each with one request under way. */
 export const CONNECTIONS = 16;
 
-/** A server under test. */
+/** A server under test, or one way of using it. */
 export interface ServerUnderTest {
   readonly name: string;
   readonly child: ChildProgram;
   /** `http://127.0.0.1:port`, no path. */
   readonly origin: string;
+  /** Sent one after the other, again and again. */
+  readonly requests: readonly HttpRequest[];
   /** Waits until the server has done what a round left it to do. */
   readonly settle?: () => Promise<void>;
   /** Whether it answers one request as it must: a number of refusals a second would be worth nothing. */
@@ -54,24 +56,20 @@ export async function startPlainServer(
  */
 export async function measureInTurn(
   bench: BenchRun,
-  of: {
-    readonly figure: string;
-    readonly servers: readonly ServerUnderTest[];
-    readonly requests: readonly HttpRequest[];
-  },
+  of: { readonly figure: string; readonly servers: readonly ServerUnderTest[] },
 ): Promise<readonly ServerRounds[]> {
-  const { figure, servers, requests } = of;
+  const { figure, servers } = of;
   for (const server of servers) {
     bench.progress(`${figure}: warming up ${server.name}`);
-    for (const request of [requests[0], requests.at(-1)])
+    for (const request of [server.requests[0], server.requests.at(-1)])
       if (request !== undefined) await server.check(request);
-    await loadServer(bench, { server, requests, seconds: bench.rounds.warmUpSeconds });
+    await loadServer(bench, { server, seconds: bench.rounds.warmUpSeconds });
     await server.settle?.();
   }
   const measured = servers.map((server) => ({ server, rounds: [] as Round[] }));
   for (let turn = 1; turn <= bench.rounds.count; turn++) {
     for (const { server, rounds } of measured) {
-      const round = await measure(bench, server, requests);
+      const round = await measure(bench, server);
       rounds.push(round);
       bench.progress(`${figure}: round ${turn}, ${server.name}: ${Math.round(round.perSecond)} a second`);
     }
@@ -86,15 +84,11 @@ export async function measureInTurn(
 /** Puts load on one server, for as long as asked. */
 export function loadServer(
   bench: BenchRun,
-  of: {
-    readonly server: ServerUnderTest;
-    readonly requests: readonly HttpRequest[];
-    readonly seconds: number;
-  },
+  of: { readonly server: ServerUnderTest; readonly seconds: number },
 ): Promise<LoadReport> {
   return bench.load.run({
     origin: of.server.origin,
-    requests: of.requests,
+    requests: of.server.requests,
     connections: CONNECTIONS,
     seconds: of.seconds,
     prefix: bench.cpus.forOthers,
@@ -103,15 +97,11 @@ export function loadServer(
   });
 }
 
-async function measure(
-  bench: BenchRun,
-  server: ServerUnderTest,
-  requests: readonly HttpRequest[],
-): Promise<Round> {
+async function measure(bench: BenchRun, server: ServerUnderTest): Promise<Round> {
   const { seconds } = bench.rounds;
   const cpu = (): number | null => cpuSeconds(server.child.pid);
   const before = cpu();
-  const report = await loadServer(bench, { server, requests, seconds });
+  const report = await loadServer(bench, { server, seconds });
   const after = cpu();
   await server.settle?.();
   const settled = cpu();

@@ -16,7 +16,7 @@ import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 
 /** Verified tokens remembered. */
-const TOKEN_CACHE = 20_000;
+export const TOKEN_CACHE = 20_000;
 
 export function createAuthentication(given: {
   readonly mode: "development" | "production";

@@ -404,6 +404,8 @@ export async function startInstance(
       async shutDown() {
         for (const task of regular) task.stop();
         await notifications.close();
+        // What the hub still holds belongs into the summary, and the summary is an event again.
+        hub.flush();
         refusals.report();
         hub.flush();
         await audit.close();

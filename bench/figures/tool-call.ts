@@ -1,5 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { BenchDatabase } from "../bench-database.ts";
+import { auditRows, auditWritten } from "../audit-rows.ts";
 import { type BulkheadWithTenants, startBulkheadWithTenants } from "../bulkhead-with-tenants.ts";
 import { profileBulkhead } from "../cpu-profile.ts";
 import { aim, type Figure, type FigureLine } from "../figure.ts";
@@ -30,6 +29,7 @@ export const toolCall: Figure = {
       name,
       child: started.child,
       origin: started.origin,
+      requests,
       check: (request) => checkAnswer(name, started.origin, request),
     });
     const bare = under("bare node:http", await startPlainServer(bench, "bare-server"));
@@ -38,13 +38,13 @@ export const toolCall: Figure = {
       "official SDK: one tool, no authentication",
       await startPlainServer(bench, "official-server"),
     );
-    const measured = await measureInTurn(bench, { figure: "P1", servers: [bare, ours, official], requests });
+    const measured = await measureInTurn(bench, { figure: "P1", servers: [bare, ours, official] });
     const audit = await compareAudit(bulkhead);
     const previous = await previousGeneration(bulkhead);
     await profileBulkhead(bench, {
       figure: "P1",
       child: bulkhead.child,
-      load: () => loadServer(bench, { server: ours, requests, seconds: bench.rounds.seconds }),
+      load: () => loadServer(bench, { server: ours, seconds: bench.rounds.seconds }),
     });
     for (const server of [bare, official]) await server.child.stop();
     await bulkhead.stop();
@@ -74,24 +74,6 @@ export const toolCall: Figure = {
     };
   },
 };
-
-/** Waits until no more audit rows come. */
-async function auditWritten(database: BenchDatabase): Promise<void> {
-  let before = -1;
-  for (let tries = 0; tries < 60; tries++) {
-    const rows = await auditRows(database);
-    if (rows === before) return;
-    before = rows;
-    await delay(500);
-  }
-}
-
-async function auditRows(database: BenchDatabase): Promise<number> {
-  const [row] = await database.admin<{ n: string }>(
-    "SELECT count(*) AS n FROM bulkhead.audit_entries WHERE kind = 'outcome'",
-  );
-  return Number(row?.n ?? 0);
-}
 
 /** A server that is fast because it loses audit rows would be no server: how many of the calls it counted have one? */
 async function compareAudit({ database, origin }: BulkheadWithTenants): Promise<FigureLine> {

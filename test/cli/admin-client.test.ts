@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../../src/cli/free-port.ts";
 import { expectFailed, type Ran, run } from "./admin-commands.ts";
 import { createCommandBench } from "./bulkhead-command.ts";
 
@@ -52,20 +53,15 @@ describe("where the server is", { concurrent: true }, () => {
 
   test("a server that a killed bulkhead dev has left in the data directory", async () => {
     const dataDir = join(await bench.directory(), "left");
+    const url = `http://127.0.0.1:${await freePort(0)}`;
     await mkdir(dataDir);
     await writeFile(
       join(dataDir, "server.json"),
-      JSON.stringify({ url: "http://127.0.0.1:1", token: "bko_of-a-run-that-is-gone" }),
+      JSON.stringify({ url, token: "bko_of-a-run-that-is-gone" }),
     );
     const ran = await bulkhead(["keys", "list", "--tenant", "acme", "--data-dir", dataDir]);
-    expectFailed(
-      ran,
-      "server_unreachable",
-      `The bulkhead dev of ${dataDir}, at http://127.0.0.1:1/admin/v1, does not answer (ECONNREFUSED).`.replace(
-        /[.()]/g,
-        "\\$&",
-      ),
-    );
+    const what = `The bulkhead dev of ${dataDir}, at ${url}/admin/v1, does not answer (ECONNREFUSED).`;
+    expectFailed(ran, "server_unreachable", what);
     expect(ran.stderr).not.toContain("bko_");
   });
 
@@ -81,11 +77,9 @@ describe("where the server is", { concurrent: true }, () => {
   );
 
   test("nobody listens at the URL", async () => {
-    expectFailed(
-      await listKeys("http://127.0.0.1:1"),
-      "server_unreachable",
-      /http:\/\/127\.0\.0\.1:1\/admin\/v1 does not answer \(ECONNREFUSED\)\./,
-    );
+    const url = `http://127.0.0.1:${await freePort(0)}`;
+    const ran = await listKeys(url);
+    expectFailed(ran, "server_unreachable", `${url}/admin/v1 does not answer (ECONNREFUSED).`);
   });
 
   test("a URL and no token", async () => {
@@ -245,7 +239,7 @@ describe("what a server answers", { concurrent: true }, () => {
 describe("control characters that a server sends", { concurrent: true }, () => {
   /** Controls of both kinds, line ends that are no controls, and one that turns the direction of writing. */
   const HOSTILE = "a\u001b[2Jb\u009b2Jc\r\nd\u0007e\u007ff\u2028g\u202eh\u0000";
-  const row = { id: HOSTILE, name: HOSTILE, permissions: [HOSTILE], expiresAt: HOSTILE };
+  const row = { id: HOSTILE, name: HOSTILE, permissions: [HOSTILE], subject: HOSTILE };
   const hostileObject = {
     ...row,
     key: HOSTILE,
@@ -287,7 +281,7 @@ describe("control characters that a server sends", { concurrent: true }, () => {
   test("nor by what it refuses with", async () => {
     const url = await serveJson({ code: "too_many", detail: HOSTILE, remedy: HOSTILE }, 409);
     const ran = await listKeys(url);
-    expectFailed(ran, "too_many", "a\uFFFD\\[2Jb");
+    expectFailed(ran, "too_many", "a\uFFFD[2Jb");
     expectPlain(ran.stderr);
     expectPlain((await listKeys(url, "--json")).stderr);
   });

@@ -163,6 +163,21 @@ describe("serve says what it lacks", { concurrent: true }, () => {
     expect(command.stderr()).not.toContain("too-short");
   });
 
+  test("a master key of 32 bytes, and does not quote what it was given", async () => {
+    const malformed = ["a-master-key-that-is-too-short", `${"k".repeat(42)}=`, "+".repeat(43)];
+    for (const masterKey of malformed) {
+      const command = bench.run(["serve", HELPDESK, "--public-url", PUBLIC_URL, "--json"], {
+        env: { DATABASE_URL: NOWHERE, BULKHEAD_MASTER_KEY: masterKey },
+      });
+      await expectError(command, {
+        code: "setting_invalid",
+        message: expect.stringContaining("32 bytes in base64url"),
+        remedy: expect.any(String),
+      });
+      expect(command.stderr()).not.toContain(masterKey);
+    }
+  });
+
   test("a module; and a module finds no secrets in the environment", async () => {
     const command = bench.run(["serve", fixture("tells-secrets.ts"), "--public-url", PUBLIC_URL, "--json"], {
       env: { DATABASE_URL: NOWHERE, BULKHEAD_OPERATOR_TOKEN: OPERATOR_TOKEN },

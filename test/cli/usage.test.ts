@@ -11,6 +11,9 @@ describe("a command line that is not understood", { concurrent: true }, () => {
     [["devv"], /unknown command 'devv'\n\(Did you mean dev\?\)/],
     [["dev", "--port", "http"], /'http'.*A port is a number from 0 to 65535/],
     [[], /Which command\?/],
+    [["keys"], /Which command\?/],
+    [["keys", "make"], /unknown command 'make'/],
+    [["tokens", "issue", "--tenant"], /option '--tenant <tenant>' argument missing/],
   ])("%j: exit status 2", async (args, message) => {
     const command = bench.run([...args]);
     expect(await command.ended).toEqual({ status: 2, signal: null });
@@ -39,7 +42,7 @@ test("--version and --help answer on standard output, with exit status 0", async
   expect(await version.ended).toEqual({ status: 0, signal: null });
   expect(version.stdout()).toBe(`${packageJson.version}\n`);
   expect(await help.ended).toEqual({ status: 0, signal: null });
-  for (const command of ["dev", "serve", "migrate", "doctor"])
+  for (const command of ["dev", "serve", "migrate", "doctor", "issuers", "keys", "tokens", "access"])
     expect(help.stdout()).toMatch(new RegExp(`^  ${command} `, "m"));
   expect(help.stdout()).not.toContain("dev-child");
   expect(version.stderr() + help.stderr()).toBe("");

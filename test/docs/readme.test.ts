@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServerDefinition } from "../../src/catalog/define.ts";
-import { startTestServer, type TestServer } from "../support/running-server.ts";
+import { mcp } from "../support/mcp-request.ts";
+import { OPERATOR_TOKEN, startTestServer, type TestServer } from "../support/running-server.ts";
+import { openShell } from "./shell.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -105,4 +107,33 @@ test("every address and command of the README is there, and every file it links 
   const links = [...readme.matchAll(/\]\((?!http)([^)#]+)\)/g)].map((match) => match[1] ?? "");
   expect(links.length).toBeGreaterThan(5);
   for (const link of links) await expect(readFile(join(ROOT, link), "utf8")).resolves.not.toBe("");
+});
+
+test("the commands of the README get tokens, connect a tenant and make a key", async () => {
+  const shell = await openShell();
+  try {
+    const env = { BULKHEAD_URL: server.url, BULKHEAD_OPERATOR_TOKEN: OPERATOR_TOKEN };
+    // The identity provider of the README is not there to be asked for its keys.
+    const here = (script: string): string =>
+      script
+        .replaceAll("https://mcp.example.com", server.url)
+        .replaceAll("TOKEN=…", `TOKEN=${OPERATOR_TOKEN}`)
+        .replace(/bulkhead issuers add \S+/, `$& --jwks-uri ${server.url}/issuers/acme/jwks`);
+    const run = async (containing: string): Promise<string> => {
+      const { status, out, err } = await shell.run(here(block("sh", containing)), env);
+      expect([status, err]).toEqual([0, ""]);
+      return out;
+    };
+    const token = (await run("bulkhead tokens issue")).trim();
+    expect((await mcp(server.acme.mcp, token, "tools/list")).status).toBe(200);
+    await run("bulkhead issuers add");
+    const metadata = `${server.url}/.well-known/oauth-protected-resource/t/initech/mcp`;
+    expect(await (await fetch(metadata)).json()).toMatchObject({
+      authorization_servers: expect.arrayContaining(["https://initech.eu.auth0.com/"]),
+    });
+    const key = /\bbk_\S+/.exec(await run("bulkhead keys create"))?.[0] ?? "";
+    expect((await mcp(`${server.url}/t/initech/mcp`, key, "tools/list")).status).toBe(200);
+  } finally {
+    await shell.close();
+  }
 });

@@ -10,7 +10,7 @@ export interface ShellRun {
   readonly err: string;
 }
 
-/** A shell as a page's reader has it, with `bulkhead` and `curl`, in an empty directory. */
+/** A shell as a page's reader has it, with `bulkhead`, `npx` and `curl`, in an empty directory. */
 export interface Shell {
   run(script: string, env?: Readonly<Record<string, string>>): Promise<ShellRun>;
   close(): Promise<void>;
@@ -28,6 +28,7 @@ export async function openShell(): Promise<Shell> {
     );
     await chmod(path, 0o700);
   }
+  await writeFile(join(directory, "npx"), '#!/bin/sh\nexec "$@"\n', { mode: 0o700 });
   return {
     run: (script, env = {}) =>
       new Promise((resolve, reject) => {

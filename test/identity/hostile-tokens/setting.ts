@@ -88,7 +88,12 @@ export async function startSetting(): Promise<Setting> {
   const now = Math.floor(Date.now() / 1000);
   const masterKey = randomBytes(32).toString("base64url");
   const server = await startTestServer({
-    settings: { clock: { now: () => now * 1000, monotonic: () => performance.now() }, masterKey },
+    settings: {
+      clock: { now: () => now * 1000, monotonic: () => performance.now() },
+      masterKey,
+      // The causes of refusals are told at this level only.
+      logLevel: "debug",
+    },
   });
   const { database } = server;
   const ids = createIdSource(Date.now);

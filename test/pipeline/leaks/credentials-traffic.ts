@@ -59,6 +59,7 @@ async function sendTokens(at: Target): Promise<void> {
   await recorder.send(401, `${at.url}/mcp`, calling(good, "tell"));
 
   const now = seconds();
+  const signature = good.split(".")[2];
   const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const refused: readonly (readonly [string, JwsRecipe])[] = [
     ["a token with a bad signature", { sign: es256(stranger.privateKey) }],
@@ -72,6 +73,8 @@ async function sendTokens(at: Target): Promise<void> {
     ["a token with a member twice", { rawPayload: `{"iss":"a","iss":"${at.idp.origin}"}` }],
     ["a token whose scope is none", { claims: { scope: 5 } }],
     ["a token that another one is inside", { claims: { jti: good }, header: { kid: good } }],
+    // As much of another as an identifier may have: it is looked for.
+    ["a token that a signature is inside", { claims: { jti: signature }, header: { kid: signature } }],
   ];
   for (const [name, recipe] of refused)
     await recorder.send(401, acme, calling(tokenOf(at, name, recipe), "tell"));
