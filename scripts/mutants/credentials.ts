@@ -170,4 +170,25 @@ export const credentials: readonly Mutant[] = [
     to: "if (outOfTime) {",
     tests: ["test/identity/verified-tokens.test.ts"],
   },
+  {
+    name: "the signature of a token is not verified",
+    file: "src/identity/token-verifier.ts",
+    from: "await compactVerify(token, key, { algorithms: [header.alg] });",
+    to: "void compactVerify;",
+    tests: ["test/identity/hostile-tokens"],
+  },
+  {
+    name: "symmetric algorithms can be allowed",
+    file: "src/identity/token-header.ts",
+    from: " || !ASYMMETRIC_ALGORITHMS.has(alg)",
+    to: "",
+    tests: ["test/identity/token-verifier.test.ts"],
+  },
+  {
+    name: "a claim may stand twice in a token",
+    file: "src/identity/strict-json.ts",
+    from: 'if (names.has(name)) return "has a member twice";',
+    to: "",
+    tests: ["test/identity/hostile-tokens"],
+  },
 ];

@@ -17,7 +17,10 @@ import type { Mutant } from "./mutant.ts";
 import { openWork } from "./open-work.ts";
 import { permissions } from "./permissions.ts";
 import { pipeline } from "./pipeline.ts";
+import { proofsOfPossession } from "./proofs-of-possession.ts";
+import { revocation } from "./revocation.ts";
 import { tenantDoor } from "./tenant-door.ts";
+import { traces } from "./traces.ts";
 
 const MUTANTS: readonly Mutant[] = [
   ...database,
@@ -29,6 +32,9 @@ const MUTANTS: readonly Mutant[] = [
   ...identityProviders,
   ...openWork,
   ...administration,
+  ...traces,
+  ...revocation,
+  ...proofsOfPossession,
   ...developmentIssuers,
 ];
 

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { Fault } from "../core/fault.ts";
-import { type Answer, adminPath, type ServerOptions } from "./admin-client.ts";
+import { type Answer, adminPath, notAnAdminApi, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
 import { print, printJson, printList, printRecord } from "./print.ts";
 
@@ -128,11 +128,11 @@ export function accessCommand(context: AdminCommandContext): Command {
 }
 
 function explain(answer: Answer, json: boolean): void {
+  if (typeof answer.why !== "string") throw notAnAdminApi();
   if (json) {
     printJson(answer);
     return;
   }
-  if (typeof answer.why !== "string") throw new Fault("internal", { detail: "The answer explains nothing." });
   print(answer.why);
   const grants = Array.isArray(answer.grants) ? (answer.grants as Answer[]) : [];
   if (grants.length === 0) return;

@@ -72,7 +72,7 @@ export function createAdminClient(options: ServerOptions, env: Environment): Adm
     }
     const answer = await readAnswer(response);
     if (!response.ok) throw refused(response.status, answer);
-    if (answer === null) throw notAnAdminApi(server);
+    if (answer === null) throw notAnAdminApi();
     return answer;
   };
 
@@ -89,9 +89,17 @@ export function createAdminClient(options: ServerOptions, env: Environment): Adm
         if (typeof answer.nextCursor !== "string") return items;
         cursor = answer.nextCursor;
       }
-      throw new Fault("server_unreachable", { detail: "What answers is not Bulkhead's admin API." });
+      throw notAnAdminApi();
     },
   };
+}
+
+/** For an answer without what it must have: nothing of it may count as a success. */
+export function notAnAdminApi(): Fault {
+  return new Fault("server_unreachable", {
+    detail: "What answers is not Bulkhead's admin API.",
+    remedy: "Check the URL: it is that of the server, for example https://mcp.example.com.",
+  });
 }
 
 /** A path below /admin/v1 in which placed values are single segments, whatever they contain. */
@@ -174,10 +182,6 @@ async function readAnswer(response: Response): Promise<Answer | null> {
 
 function isObject(value: unknown): value is Answer {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function notAnAdminApi({ name }: FoundServer): Fault {
-  return new Fault("server_unreachable", { detail: `${name} is not Bulkhead's admin API.` });
 }
 
 /** The server's own words, under its own code where this version knows it. */

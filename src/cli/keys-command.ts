@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { adminPath, type ServerOptions } from "./admin-client.ts";
+import { adminPath, notAnAdminApi, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
 import { durationUpTo } from "./duration.ts";
 import { print, printJson, printList, printRecord } from "./print.ts";
@@ -56,6 +56,7 @@ export function keysCommand(context: AdminCommandContext): Command {
               ? {}
               : { expiresAt: new Date(Date.now() + options.expiresIn * 1_000).toISOString() }),
           });
+          if (typeof created.key !== "string") throw notAnAdminApi();
           if (options.json === true) printJson(created);
           else
             printRecord([
@@ -88,8 +89,9 @@ export function keysCommand(context: AdminCommandContext): Command {
       ofTenant(name, description).action(
         withServer<OfTenant>(context, async (client, options) => {
           const tenant = await client.call("PATCH", adminPath`/tenants/${options.tenant}`, { apiKeys });
+          if (tenant.apiKeys !== apiKeys) throw notAnAdminApi();
           if (options.json === true) printJson({ tenant: tenant.slug, apiKeys: tenant.apiKeys });
-          else print(`API keys are ${tenant.apiKeys === true ? "on" : "off"} for ${String(tenant.slug)}.`);
+          else print(`API keys are ${apiKeys ? "on" : "off"} for ${String(tenant.slug)}.`);
         }),
       ),
     );

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { Fault } from "../core/fault.ts";
-import { adminPath, type ServerOptions } from "./admin-client.ts";
+import { adminPath, notAnAdminApi, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
 import { durationUpTo } from "./duration.ts";
 import { print, printJson, printRecord } from "./print.ts";
@@ -53,9 +53,10 @@ export function tokensCommand(context: AdminCommandContext): Command {
             expiresIn: options.expiresIn,
             shared: options.shared,
           });
+          if (typeof issued.token !== "string") throw notAnAdminApi();
           // The token alone, so that it fits into $(…).
           if (options.json === true) printJson(issued);
-          else print(String(issued.token));
+          else print(issued.token);
         }),
       ),
   );

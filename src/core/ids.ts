@@ -75,7 +75,7 @@ export function createIdSource(
       pool = random(block);
       used = 0;
     }
-    let time = now();
+    let time = Math.floor(now());
     let head = "";
     for (let i = 0; i < 10; i++) {
       head = ALPHABET[time % 32] + head;

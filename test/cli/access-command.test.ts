@@ -135,6 +135,11 @@ customers:read  role agent
       "vera has no assigned roles any more.\n",
     );
     expect(await dev.tools(url, token)).not.toContain("open_ticket");
+    expectDone(await dev.bulkhead(`access assign ${of} --role lead`));
+    expect(expectDone(await dev.bulkhead(`access unassign ${of} --json`)).json()).toMatchObject({
+      subject: "vera",
+      issuer,
+    });
     expectFailed(
       await dev.bulkhead(`access unassign ${of}`),
       "role_assignment_not_found",

@@ -210,6 +210,23 @@ describe("what a server answers", { concurrent: true }, () => {
     expectFailed(await listKeys(url), code, words);
   });
 
+  test.each([
+    "tokens issue",
+    "keys create --name n --permission p",
+    "keys enable",
+    "access explain --tool t",
+  ])("an answer to %s without what it must have is no success", async (command) => {
+    const url = await serveJson({ apiKeys: false });
+    const args = [...command.split(" "), "--tenant", "acme", "--url", url];
+    expectFailed(await bulkhead(args), "server_unreachable", "is not Bulkhead's admin API");
+  });
+
+  test("a server that is not in development issues no tokens, and the remedy says so", async () => {
+    const url = await serveJson({ code: "route_unknown", detail: "There is nothing at this address." }, 404);
+    const ran = await bulkhead(["tokens", "issue", "--tenant", "acme", "--url", url]);
+    expectFailed(ran, "route_unknown", "only bulkhead dev issues tokens");
+  });
+
   test("a refusal is shown under the server's own code, with its detail and its remedy", async () => {
     const url = await serveJson(
       {
@@ -246,6 +263,8 @@ describe("control characters that a server sends", { concurrent: true }, () => {
     token: HOSTILE,
     issuer: HOSTILE,
     slug: HOSTILE,
+    apiKeys: true,
+    subject: HOSTILE,
     why: HOSTILE,
     grants: [{ permission: HOSTILE, from: { [HOSTILE]: HOSTILE } }],
     introspection: { endpoint: HOSTILE },
@@ -259,10 +278,12 @@ describe("control characters that a server sends", { concurrent: true }, () => {
     "keys remove x --tenant acme",
     "issuers list",
     "issuers add https://x.example --broker",
+    "issuers remove x --broker",
     "tokens issue --tenant acme",
     "tokens revoke --tenant acme --all",
     "access explain --tenant acme --tool x",
     "access list --tenant acme",
+    "access assign --tenant acme --subject s --issuer https://x.example --role r",
   ];
 
   test.each(COMMANDS)("%s: none reaches the terminal", async (command) => {

@@ -194,6 +194,7 @@ describe("a tenant administrator's token in place of the operator's", () => {
 
     const plain = await issue("--tenant acme --user ben");
     expectFailed(await dev.bulkheadAs(plain, "keys list --tenant acme"), "administrator_required");
+    expectDone(await dev.bulkheadAs(dev.line.admin.token, "issuers list"));
     const wrong = await dev.bulkheadAs("bko_wrong", "keys list --tenant acme");
     expectFailed(wrong, "operator_token_required", "BULKHEAD_OPERATOR_TOKEN");
     for (const secret of [token, plain, "bko_wrong"]) {
