@@ -25,7 +25,8 @@ export function createAuthentication(given: {
   readonly system: SystemDoor;
   readonly resourceOf: (slug: Slug | null) => string;
   readonly catalogPermissions: readonly string[];
-  readonly rates: TenantRateLimiter;
+  /** Of proofs of possession: each costs a row, also with a request that counts against nothing else. */
+  readonly proofRates: TenantRateLimiter;
   /** Null: this deployment can keep no secret. */
   readonly secrets: SecretBox | null;
   /** Host names of identity providers that may have private addresses. */
@@ -56,7 +57,7 @@ export function createAuthentication(given: {
     }),
     proofs: createProofChecker({ remember: createUsedProofs(given.system).remember }),
     catalogPermissions: given.catalogPermissions,
-    overRate: ({ id, limits }) => given.rates.peek(id, limits),
+    payForProof: ({ id, limits }) => given.proofRates.consume(id, limits),
   });
   return {
     authenticator,

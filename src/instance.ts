@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createAdminApi } from "./admin/admin-api.ts";
 import { createAdminCallers } from "./admin/admin-callers.ts";
+import { createRefusedMeanwhile } from "./admin/refused-meanwhile.ts";
 import { createAuthentication } from "./authentication.ts";
 import type { BulkheadOptions } from "./bulkhead-options.ts";
 import type { Catalog } from "./catalog/catalog.ts";
@@ -177,7 +178,10 @@ export async function startInstance(
           message: `The tenant has ${defined} ${what}, its limit is ${limit}: it gets the first ${limit}.`,
         }),
     });
+    // Apart from each other: what callers use up must not keep an administrator from revoking them.
     const rates = createTenantRateLimiter(clock);
+    const adminRates = createTenantRateLimiter(clock);
+    const proofRates = createTenantRateLimiter(clock);
     const addresses = createAddressLimiter(clock);
     let draining = false;
     const runner = createOperationRunner((snapshot, readOnly) => ({
@@ -206,7 +210,7 @@ export async function startInstance(
       system,
       resourceOf,
       catalogPermissions: catalog.permissions,
-      rates,
+      proofRates,
       secrets,
       privateHosts: options.privateHosts ?? [],
     });
@@ -261,8 +265,10 @@ export async function startInstance(
             gate,
             authenticator,
             addresses,
-            rates,
+            rates: adminRates,
           }),
+          refusedMeanwhile: createRefusedMeanwhile({ current: directory.byId, stillHolds }),
+          bodyTimeoutMs: BODY_TIMEOUT_MS,
           issuers,
           random: randomBytes,
           accessPorts: {
@@ -308,7 +314,13 @@ export async function startInstance(
         tell("recovery"),
       ),
       every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
-      every(SWEEP_MS, () => rates.sweep(), tell("rates")),
+      every(
+        SWEEP_MS,
+        () => {
+          for (const each of [rates, adminRates, proofRates]) each.sweep();
+        },
+        tell("rates"),
+      ),
       every(
         STREAMS_MS,
         () => {

@@ -148,7 +148,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     });
     if (isRefusal(caller)) {
       if (COUNTED_FAILURES.has(caller.code)) rooms.addresses.failed(address);
-      return refuseRequest(res, caller, { stage: caller.code === "rate_limited" ? "admit" : "identity", slug });
+      return refuseRequest(res, caller, {
+        stage: caller.code === "rate_limited" ? "admit" : "identity",
+        slug,
+      });
     }
     const { snapshot } = caller;
     if (snapshot.status === "suspended")

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { administration } from "./administration.ts";
 import { catalog } from "./catalog.ts";
+import { commandLine } from "./command-line.ts";
 import { credentials } from "./credentials.ts";
 import { database } from "./database.ts";
 import { developmentIssuers } from "./development-issuers.ts";
@@ -35,6 +36,7 @@ const MUTANTS: readonly Mutant[] = [
   ...traces,
   ...revocation,
   ...proofsOfPossession,
+  ...commandLine,
   ...developmentIssuers,
 ];
 

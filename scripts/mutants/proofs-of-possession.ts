@@ -73,7 +73,7 @@ export const proofsOfPossession: readonly Mutant[] = [
     tests: ["test/identity/dpop-replay.test.ts"],
   },
   {
-    name: "proofs are remembered for a tenant over its rate",
+    name: "proofs are looked at for nothing",
     file: "src/identity/authenticator.ts",
     from: "if (over !== null) return over;",
     to: "void over;",

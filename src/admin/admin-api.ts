@@ -46,6 +46,8 @@ export interface AdminApiOptions extends OperationContext {
     request: AdminRequest,
     tenantName: TenantName | null,
   ) => Promise<AdminCaller | Refusal>;
+  /** Longest time that a body may take, in milliseconds. */
+  readonly bodyTimeoutMs: number;
   /** Called after every successful change, so that instances hear of it. Its failure is ignored: they poll besides. */
   readonly afterChange: () => Promise<void>;
 }

@@ -24,8 +24,8 @@ export function createAdminCallers(rooms: {
       if (isFailure(caller)) addresses.failed(address);
       return caller;
     }
-    const { snapshot, principal } = caller;
-    return rates.consume(snapshot.id, snapshot.limits) ?? { kind: "tenant", snapshot, principal };
+    const { snapshot } = caller;
+    return rates.consume(snapshot.id, snapshot.limits) ?? { kind: "tenant", ...caller };
   };
 }
 

@@ -4,12 +4,12 @@ import type { ErrorCode } from "../core/error-table.ts";
 import type { EventSink } from "../core/event.ts";
 import type { IdSource, Slug, TenantId } from "../core/ids.ts";
 import type { Refusal } from "../core/refusal.ts";
-import type { Principal } from "../tenancy/principal.ts";
-import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { Caller } from "../identity/caller.ts";
 import type { AccessPorts } from "./access-ports.ts";
 import type { Administration, ExpectedVersions } from "./administration.ts";
 import type { DevelopmentTokens } from "./development-tokens.ts";
 import type { IssuerPorts } from "./issuer-ports.ts";
+import type { RefusedMeanwhile } from "./refused-meanwhile.ts";
 
 /** Schemas of the parts of a request; an absent part is not read. */
 export interface RequestSchemas {
@@ -28,9 +28,7 @@ export interface InputOf<R extends RequestSchemas> {
 }
 
 /** Who asks: the operator, for all tenants, or an administrator of one tenant, for that one. */
-export type AdminCaller =
-  | { readonly kind: "operator" }
-  | { readonly kind: "tenant"; readonly snapshot: TenantSnapshot; readonly principal: Principal };
+export type AdminCaller = { readonly kind: "operator" } | ({ readonly kind: "tenant" } & Caller);
 
 /** What the operations work with. */
 export interface OperationContext {
@@ -43,6 +41,8 @@ export interface OperationContext {
   /** Draws so many random bytes. */
   readonly random: (bytes: number) => Uint8Array;
   readonly issuers: IssuerPorts;
+  /** Asked before every `run`. One that waits for anything outside asks again before it writes. */
+  readonly refusedMeanwhile: RefusedMeanwhile;
   readonly accessPorts: AccessPorts;
   /** Null in production: the operations that need it do not exist there. */
   readonly development: DevelopmentTokens | null;

@@ -17,6 +17,8 @@ export function answerProblem(
     act.cause = details.cause;
   }
   const document = problem(code, { ...details, operationId: act?.operationId });
+  // RFC 9110, section 15.5.2: whoever was let in, and is refused as nobody later.
+  if (document.status === 401) c.header("WWW-Authenticate", "Bearer");
   if (document.status === 503) c.header("Retry-After", "1");
   c.header("Content-Type", PROBLEM_TYPE);
   return c.body(JSON.stringify(document), document.status as ContentfulStatusCode);

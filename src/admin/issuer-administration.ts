@@ -1,4 +1,4 @@
-import type { IssuerId, TenantId } from "../core/ids.ts";
+import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
 import type { IssuerRecord, NewIssuer } from "../tenancy/issuer-record.ts";
 import type { TenantName } from "../tenancy/tenant-record.ts";
 import type { PageOf, PageRequest, TenantPageOf } from "./page.ts";
@@ -10,6 +10,14 @@ type IssuerRefused = { readonly kind: "issuer_refused" };
 /** `of` says of what there are as many as there may be. */
 type TooMany = { readonly kind: "too_many"; readonly of: "issuers" | "introspecting issuers" };
 type IssuerDone = { readonly kind: "done"; readonly issuer: IssuerRecord };
+
+/** Whether an issuer could be registered. */
+export type IssuerStanding =
+  | { readonly kind: "free" }
+  /** A tenant can be mapped to it. */
+  | { readonly kind: "broker" }
+  /** `holder` is the tenant that has it; null for the broker of development. */
+  | { readonly kind: "taken"; readonly holder: Slug | null };
 
 export type BrokerCreation = IssuerDone | IssuerRefused | TooMany;
 export type BrokerDeletion = IssuerDone | IssuerMissing;
@@ -29,8 +37,7 @@ export interface IssuerAdministration {
   deleteBroker(id: IssuerId): Promise<BrokerDeletion>;
   /** The tenant's own issuers, and the brokers that it is mapped to. Null: there is no such tenant. */
   listIssuers(tenant: TenantName, page: PageRequest): Promise<TenantPageOf<IssuerRecord> | null>;
-  /** Whether an issuer could be registered: `broker` is one that a tenant can be mapped to. */
-  issuerStanding(issuer: string): Promise<"free" | "broker" | "taken">;
+  issuerStanding(issuer: string): Promise<IssuerStanding>;
   createIssuer(tenant: TenantId, issuer: NewIssuer): Promise<IssuerCreation>;
   /** Maps a tenant to a broker by the value that the broker's tokens have in its tenant claim. */
   mapBroker(

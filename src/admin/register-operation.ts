@@ -5,6 +5,7 @@ import { parseSlug, parseTenantId } from "../core/ids.ts";
 import { isRefusal } from "../core/refusal.ts";
 import { accessRefusal, membersRefusal } from "./access-refusal.ts";
 import { type AdminEnv, beginAct } from "./act.ts";
+import type { AdminApiOptions } from "./admin-api.ts";
 import type { AdminOperation, InputOf, OperationContext, RequestSchemas } from "./admin-operation.ts";
 import { answerProblem } from "./answer-problem.ts";
 import { hasBody } from "./has-body.ts";
@@ -26,13 +27,13 @@ const ALWAYS: readonly ErrorCode[] = [
   "database_unavailable",
   "keys_unavailable",
 ];
-const WITH_BODY: readonly ErrorCode[] = ["input_too_large", "media_type_refused"];
+const WITH_BODY: readonly ErrorCode[] = ["body_timeout", "input_too_large", "media_type_refused"];
 
 /** Makes an operation a route of the application and of its OpenAPI document. */
 export function registerOperation(
   app: OpenAPIHono<AdminEnv>,
   operation: AdminOperation,
-  context: OperationContext & { readonly afterChange: () => Promise<void> },
+  context: OperationContext & Pick<AdminApiOptions, "afterChange" | "bodyTimeoutMs">,
 ): void {
   const { params, query, body } = operation.request;
   const route = createRoute({
@@ -60,7 +61,7 @@ export function registerOperation(
     middleware: [
       reportAct(operation, context),
       checkAccess(operation),
-      ...(body === undefined ? [] : [limitBody]),
+      ...(body === undefined ? [] : [limitBody(context.bodyTimeoutMs)]),
     ],
   });
 
@@ -69,7 +70,10 @@ export function registerOperation(
     const input = validated(c, operation);
     const act = c.get("act");
     if (act !== undefined) act.target = operation.target(input);
-    const result = membersRefusal(operation, by, input.body) ?? (await operation.run(input, context, by));
+    const result =
+      (await context.refusedMeanwhile(by)) ??
+      membersRefusal(operation, by, input.body) ??
+      (await operation.run(input, context, by));
     if (isRefusal(result)) {
       const errors = result.data?.errors as readonly InputError[] | undefined;
       return answerProblem(c, result.code, { detail: result.detail, errors, cause: result.cause });

@@ -111,7 +111,7 @@ async function revocationOf(options: RevokeFlags): Promise<object> {
   if (options.all === true || options.stdin === true) {
     if (issuer !== undefined) throw usage("--issuer goes with --jti, --subject or --signing-key.");
     return options.all === true
-      ? { notBefore: notBefore ?? new Date().toISOString() }
+      ? { notBefore: notBefore ?? "now" }
       : claimsOf((await readStandardInput()).trim());
   }
   if (issuer === undefined) {

@@ -1,8 +1,8 @@
 import { deepFreeze } from "../core/deep-freeze.ts";
 import type { Slug, TenantId } from "../core/ids.ts";
+import type { ConfigurationSource, Reading } from "../tenancy/configuration-source.ts";
 import { effectiveLimits, type PartialLimits } from "../tenancy/limits.ts";
 import { NO_REVOCATIONS, type Revocations } from "../tenancy/revocations.ts";
-import type { ConfigurationSource } from "../tenancy/tenant-directory.ts";
 import {
   type ApiKey,
   type DpopMode,
@@ -42,6 +42,12 @@ interface SnapshotRow {
   role_assignments: { issuer: string; subject: string; roles: string[] }[];
 }
 
+/** Of a tenant that is not there. */
+interface NoSnapshotRow {
+  id: null;
+  version: string;
+}
+
 /** A registration of an issuer as `i`, as {@link TrustedIssuer} has it; `value` is the tenant's value of its claim. */
 const issuerObject = (value: string): string => `jsonb_build_object(
     'id', i.id, 'issuer', i.issuer, 'jwksUri', i.jwks_uri, 'broker', i.tenant_id IS NULL, 'audience', i.audience,
@@ -55,11 +61,10 @@ const issuerObject = (value: string): string => `jsonb_build_object(
 /** Milliseconds since 1970, rounded up: a moment is not over before it has passed. */
 const millis = (column: string): string => `ceil(extract(epoch FROM ${column}) * 1000)::bigint`;
 
-/** One statement reads a whole snapshot, so that it is of one version. */
+/** One statement reads a whole snapshot, so that it is of one version; where there is no tenant, it says that version. */
 const SNAPSHOT = `
   SELECT t.id, t.slug, t.name, t.status, t.plan, t.limits, p.limits AS plan_limits, t.tool_sets, p.tool_sets AS plan_tool_sets,
-         t.scopes, t.roles, t.settings, t.dpop, t.placement,
-         (SELECT v.version FROM bulkhead.configuration_version v) AS version,
+         t.scopes, t.roles, t.settings, t.dpop, t.placement, v.version,
          coalesce((
            SELECT jsonb_agg(${issuerObject("coalesce(b.claim_value, i.tenant_value)")} ORDER BY i.tenant_id NULLS LAST, i.id)
              FROM bulkhead.issuers i
@@ -76,26 +81,42 @@ const SNAPSHOT = `
          coalesce((
            SELECT jsonb_agg(jsonb_build_object('issuer', a.issuer, 'subject', a.subject, 'roles', a.roles))
              FROM bulkhead.role_assignments a WHERE a.tenant_id = t.id), '[]') AS role_assignments
-    FROM bulkhead.tenants t JOIN bulkhead.plans p ON p.name = t.plan`;
+    FROM bulkhead.configuration_version v
+    LEFT JOIN (bulkhead.tenants t JOIN bulkhead.plans p ON p.name = t.plan) ON t.id = $1`;
+
+/** What leads to a tenant's id. */
+const ID_OF_SLUG = "SELECT t.id FROM bulkhead.tenants t WHERE t.slug = $1";
+const ID_OF_KEY = `
+  SELECT t.id FROM bulkhead.api_keys k JOIN bulkhead.tenants t ON t.id = k.tenant_id WHERE k.id = $1 AND t.api_keys`;
+const ID_OF_CLAIM = "SELECT b.tenant_id FROM bulkhead.broker_tenants b WHERE b.issuer_id = $1 AND b.claim_value = $2";
+
+/**
+ * Changes told one by one. Beyond it everything may have changed: an instance that starts, or has slept, would otherwise
+ * read all that the busiest tenant did in a week.
+ */
+const MAX_TOLD = 10_000;
 
 /** The configuration in PostgreSQL, read through the system door. */
 export function createConfigurationSource(system: SystemDoor): ConfigurationSource {
-  const one = async (condition: string, values: readonly unknown[]): Promise<TenantSnapshot | null> =>
+  const idOf = (find: string, values: readonly unknown[]): Promise<Reading<TenantId>> =>
     system.run("read configuration", async (db) => {
-      const { rows } = await db.query<SnapshotRow>(`${SNAPSHOT} ${condition}`, values);
-      return rows[0] === undefined ? null : toSnapshot(rows[0]);
+      const { rows } = await db.query<{ found: TenantId | null; version: string }>(
+        `SELECT v.version, (${find}) AS found FROM bulkhead.configuration_version v`,
+        values,
+      );
+      return { found: rows[0]?.found ?? null, version: Number(rows[0]?.version ?? 0) };
     });
 
   return {
-    snapshotOfSlug: (slug) => one("WHERE t.slug = $1", [slug]),
-    snapshotOfId: (id) => one("WHERE t.id = $1", [id]),
-    snapshotOfKey: (key) =>
-      one("JOIN bulkhead.api_keys owned ON owned.tenant_id = t.id WHERE owned.id = $1 AND t.api_keys", [key]),
-    snapshotOfClaim: (issuer, claimValue) =>
-      one(
-        "JOIN bulkhead.broker_tenants claimed ON claimed.tenant_id = t.id WHERE claimed.issuer_id = $1 AND claimed.claim_value = $2",
-        [issuer, claimValue],
-      ),
+    idOfSlug: (slug) => idOf(ID_OF_SLUG, [slug]),
+    idOfKey: (key) => idOf(ID_OF_KEY, [key]),
+    idOfClaim: (issuer, claimValue) => idOf(ID_OF_CLAIM, [issuer, claimValue]),
+    snapshotOfId: (id) =>
+      system.run("read configuration", async (db) => {
+        const { rows } = await db.query<SnapshotRow | NoSnapshotRow>(SNAPSHOT, [id]);
+        const row = rows[0] ?? { id: null, version: "0" };
+        return { found: row.id === null ? null : toSnapshot(row), version: Number(row.version) };
+      }),
     brokers: () =>
       system.run("read configuration", async (db) => {
         const { rows } = await db.query<{ issuer: TrustedIssuer }>(
@@ -104,13 +125,14 @@ export function createConfigurationSource(system: SystemDoor): ConfigurationSour
         return Object.freeze(rows.map((row) => deepFreeze(row.issuer)));
       }),
     changesSince: (version) =>
-      system.run("read configuration", async (db) => {
+      system.run("watch configuration", async (db) => {
         // The version first: a change between the two statements is then read twice, not missed.
         const { rows } = await db.query<{ version: string }>(
           "SELECT version FROM bulkhead.configuration_version",
         );
         const current = Number(rows[0]?.version ?? 0);
         if (current === version) return { version, tenants: [], everything: false };
+        if (current - version > MAX_TOLD) return { version: current, tenants: [], everything: true };
         const changes = await db.query<{ noted: number; all: boolean; tenants: TenantId[] | null }>(
           `SELECT count(*)::int AS noted, coalesce(bool_or(tenant_id IS NULL), false) AS all,
                   array_agg(DISTINCT tenant_id) FILTER (WHERE tenant_id IS NOT NULL) AS tenants

@@ -1,5 +1,5 @@
 import { Fault } from "../core/fault.ts";
-import type { IssuerId, TenantId } from "../core/ids.ts";
+import type { IssuerId, Slug, TenantId } from "../core/ids.ts";
 import type { NewIssuer } from "../tenancy/issuer-record.ts";
 import type { TenantName } from "../tenancy/tenant-record.ts";
 import { type CreationPageRequest, creationPage, pageValues } from "./creation-page.ts";
@@ -35,6 +35,10 @@ const COUNT_OF_TENANT = `
 const COUNT_BROKERS = `
   SELECT count(*)::int AS issuers, count(i.introspection_endpoint)::int AS introspecting
     FROM bulkhead.issuers i WHERE i.tenant_id IS NULL`;
+
+const STANDING = `
+  SELECT i.tenant_id IS NULL AND NOT i.development AS broker, t.slug AS holder
+    FROM bulkhead.issuers i LEFT JOIN bulkhead.tenants t ON t.id = i.tenant_id WHERE i.issuer = $1`;
 
 const INSERT = `
   INSERT INTO bulkhead.issuers (id, tenant_id, issuer, profile, jwks_uri, audience, other_audiences, tenant_claim,
@@ -105,12 +109,10 @@ export function createIssuerAdministration(system: SystemDoor) {
 
     issuerStanding: (issuer: string) =>
       system.run("read configuration", async (db) => {
-        const { rows } = await db.query<{ broker: boolean }>(
-          "SELECT tenant_id IS NULL AND NOT development AS broker FROM bulkhead.issuers WHERE issuer = $1",
-          [issuer],
-        );
-        if (rows[0] === undefined) return "free";
-        return rows[0].broker ? "broker" : "taken";
+        const { rows } = await db.query<{ broker: boolean; holder: Slug | null }>(STANDING, [issuer]);
+        if (rows[0] === undefined) return { kind: "free" } as const;
+        const { broker, holder } = rows[0];
+        return broker ? ({ kind: "broker" } as const) : ({ kind: "taken", holder } as const);
       }),
 
     createIssuer: (tenant: TenantId, issuer: NewIssuer) =>

@@ -9,6 +9,7 @@ import { isConnectionTrouble } from "./connection-trouble.ts";
  * lists the files that may name one.
  */
 export type SystemReason =
+  | "watch configuration"
   | "read configuration"
   | "change configuration"
   | "issue a tenant claim"
@@ -27,6 +28,7 @@ export type SystemReason =
  * end has gone silent must not make them wait for ever. The rest (erasing, setting up, migrating) takes what it takes.
  */
 const TIMEOUT_MS: Partial<Record<SystemReason, number>> = {
+  "watch configuration": 3_000,
   "read configuration": 3_000,
   "issue a tenant claim": 3_000,
   "remember a used proof": 3_000,
@@ -51,24 +53,22 @@ export interface SystemDoor {
   close(): Promise<void>;
 }
 
+/**
+ * @param options.connections most that there are at once, and one more, by which alone the configuration is watched: an
+ *   instance that cannot do that serves nobody, so whoever keeps all the others busy must not keep it from that.
+ */
 export function createSystemDoor(
   settings: ConnectionSettings,
   options: { readonly connections: number },
 ): SystemDoor {
-  const pool = new pg.Pool({
-    ...settings,
-    max: options.connections,
-    idleTimeoutMillis: 30_000,
-    allowExitOnIdle: false,
-  });
-  // A broken idle connection is replaced by the pool; without a listener its error would end the process.
-  pool.on("error", () => {});
+  const general = createPool(settings, options.connections);
+  const watching = createPool(settings, 1);
   // A connection outlives the request that opens it. Opened in its async context it would keep all that stands there: of a
   // request to the development authorization server, what the client sent.
   const outside = AsyncLocalStorage.snapshot();
 
   const run = async <R>(reason: SystemReason, work: (db: SystemConnection) => Promise<R>): Promise<R> => {
-    const client = await outside(connect, pool);
+    const client = await outside(connect, reason === "watch configuration" ? watching : general);
     let broken = false;
     try {
       const limit = TIMEOUT_MS[reason];
@@ -104,8 +104,17 @@ export function createSystemDoor(
           throw error;
         }
       }),
-    close: () => pool.end(),
+    async close() {
+      await Promise.all([general.end(), watching.end()]);
+    },
   };
+}
+
+function createPool(settings: ConnectionSettings, max: number): pg.Pool {
+  const pool = new pg.Pool({ ...settings, max, idleTimeoutMillis: 30_000, allowExitOnIdle: false });
+  // A broken idle connection is replaced by the pool; without a listener its error would end the process.
+  pool.on("error", () => {});
+  return pool;
 }
 
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {

@@ -79,7 +79,12 @@ const SCHEMES: Readonly<Record<DpopMode, readonly ("Bearer" | "DPoP")[]>> = {
 const ADMIN_PERMISSION = "admin";
 
 /** Refusals of a token that say more to an administrator than that theirs is none. */
-const TOLD_TO_ADMINISTRATORS: ReadonlySet<ErrorCode> = new Set(["dpop_proof_invalid", "keys_unavailable"]);
+const TOLD_TO_ADMINISTRATORS: ReadonlySet<ErrorCode> = new Set([
+  "dpop_proof_invalid",
+  "keys_unavailable",
+  "rate_limited",
+  "tenant_suspended",
+]);
 
 /**
  * @param parts.resourceOf the shared resource identifier, and a tenant's: from configuration, never from a header.
@@ -93,8 +98,8 @@ export function createAuthenticator(parts: {
   readonly introspector: Introspector;
   readonly proofs: ProofChecker;
   readonly catalogPermissions: readonly string[];
-  /** The refusal of a tenant whose rate is used up. */
-  readonly overRate: (snapshot: TenantSnapshot) => Refusal | null;
+  /** Takes one proof from what a tenant may have looked at, or says that it has used that up. */
+  readonly payForProof: (snapshot: TenantSnapshot) => Refusal | null;
 }): Authenticator {
   const { clock, directory, resourceOf, verifier, introspector } = parts;
   const acceptance = createAcceptance(clock);
@@ -186,8 +191,9 @@ export function createAuthenticator(parts: {
       return after(tenantNow(token, door), (snapshot) => {
         const caller = accept(snapshot);
         if (isRefusal(caller) || token.boundTo === null) return caller;
-        // A proof costs a row, so a tenant that has used up its rate gets none of its proofs looked at.
-        const over = parts.overRate(caller.snapshot);
+        // A proof costs a row, whatever the request comes to: so nobody gets one for nothing.
+        if (caller.snapshot.status === "suspended") return refuse("tenant_suspended");
+        const over = parts.payForProof(caller.snapshot);
         if (over !== null) return over;
         const { endpoint } = door;
         const at = { endpoint, method: attempt.method, tenantId: caller.snapshot.id };

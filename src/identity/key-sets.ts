@@ -138,7 +138,15 @@ export function createKeySets(
       await record.reading;
       if (record.failures > 0 || holds(record, wanted, clock.monotonic())) return settle(record, wanted);
     }
-    if (record.reading === undefined && !mayRead(record, clock.monotonic())) return settle(record, wanted);
+    if (record.reading === undefined) {
+      const now = clock.monotonic();
+      const wait = admitReading(record, now);
+      if (wait > 0) {
+        // Strangers may have used up the searches, and clients throw away a token that is called invalid.
+        const unsearched = record.failures === 0 && !isMissing(record, wanted, now);
+        return unsearched ? laterSearched(wait) : settle(record, wanted);
+      }
+    }
     await readOnce(record);
     const now = clock.monotonic();
     if (record.failures === 0 && !holds(record, wanted, now)) noteMissing(record, wanted, now);
@@ -164,7 +172,7 @@ export function createKeySets(
       if (holds(record, wanted, now)) {
         if (age <= FRESH_MS) return settle(record, wanted);
         if (age <= UNHURRIED_MS || record.failures > 0) {
-          if (mayRead(record, now)) void readOnce(record);
+          if (admitReading(record, now) === 0) void readOnce(record);
           return settle(record, wanted);
         }
       } else if (age <= FRESH_MS && isMissing(record, wanted, now)) {
@@ -183,14 +191,18 @@ export function createKeySets(
   };
 }
 
-/** Whether a reading may begin: not while it backs off, and of fresh keys only as often as searches may be made. */
-function mayRead(record: IssuerKeys, now: number): boolean {
-  if (now < record.retryAt) return false;
-  if (now - record.readAt > FRESH_MS) return true;
+/**
+ * Milliseconds until a reading may begin: not while it backs off, and of fresh keys only as often as searches may be made.
+ * 0: it may, and where it is a search it is counted.
+ */
+function admitReading(record: IssuerKeys, now: number): number {
+  if (now < record.retryAt) return record.retryAt - now;
+  if (now - record.readAt > FRESH_MS) return 0;
   const next = Math.max(record.searchedUntil, now) + SEARCH_EVERY_MS;
-  if (next - now > SEARCHES * SEARCH_EVERY_MS) return false;
+  const wait = next - now - SEARCHES * SEARCH_EVERY_MS;
+  if (wait > 0) return wait;
   record.searchedUntil = next;
-  return true;
+  return 0;
 }
 
 function isMissing(record: IssuerKeys, wanted: WantedKey, now: number): boolean {
@@ -211,6 +223,13 @@ function noteMissing(record: IssuerKeys, wanted: WantedKey, now: number): void {
 /** Hashed, because a key id from outside may be as long as a token. */
 function missingName({ alg, kid }: WantedKey): string {
   return hash("sha256", `${alg}\n${kid ?? ""}`, "base64");
+}
+
+function laterSearched(waitMs: number): Refusal {
+  return refuse("keys_unavailable", {
+    retryAfterMs: Math.max(1000, Math.ceil(waitMs)),
+    cause: "key set: kid is unknown, and too many others were looked for",
+  });
 }
 
 function unavailable(record: IssuerKeys, now: number): Refusal {

@@ -1,38 +1,22 @@
 import type { Clock } from "../core/clock.ts";
 import { type ApiKeyId, type IssuerId, parseTenantId, type Slug, type TenantId } from "../core/ids.ts";
-import { createSnapshotCache } from "./snapshot-cache.ts";
+import { createConfigurationCache } from "./configuration-cache.ts";
+import type { ConfigurationChanges, ConfigurationSource } from "./configuration-source.ts";
 import type { TenantName } from "./tenant-record.ts";
 import type { TenantSnapshot, TrustedIssuer } from "./tenant-snapshot.ts";
 
-/** What of the configuration changed after a version. `everything`: a plan or a broker, so all snapshots are old. */
-export interface ConfigurationChanges {
-  readonly version: number;
-  readonly tenants: readonly TenantId[];
-  readonly everything: boolean;
-}
-
-/** Where configuration is kept: the data room's port. Each rejects when it cannot be read. */
-export interface ConfigurationSource {
-  snapshotOfSlug(slug: Slug): Promise<TenantSnapshot | null>;
-  snapshotOfId(id: TenantId): Promise<TenantSnapshot | null>;
-  snapshotOfKey(key: ApiKeyId): Promise<TenantSnapshot | null>;
-  snapshotOfClaim(issuer: IssuerId, claimValue: string): Promise<TenantSnapshot | null>;
-  brokers(): Promise<readonly TrustedIssuer[]>;
-  changesSince(version: number): Promise<ConfigurationChanges>;
-}
-
 /**
  * The configuration as this instance knows it: snapshots, cached and replaced when their version is old. Look-ups are
- * synchronous when cached, so that the request path does not wait.
+ * synchronous when cached, so that the request path does not wait. Each way to a tenant leads to the same snapshot.
  */
 export interface TenantDirectory {
   /** Null: no such tenant. */
   bySlug(slug: Slug): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   byId(id: TenantId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   byName(name: TenantName): TenantSnapshot | null | Promise<TenantSnapshot | null>;
-  /** The tenant that has an API key. */
+  /** The tenant that has an API key. That it still has it is what the snapshot says: it may be newer than the way there. */
   byKey(key: ApiKeyId): TenantSnapshot | null | Promise<TenantSnapshot | null>;
-  /** The tenant that a broker's claim value stands for. */
+  /** The tenant that a broker's claim value stands for. That it still does is what the snapshot says. */
   byClaim(issuer: IssuerId, claimValue: string): TenantSnapshot | null | Promise<TenantSnapshot | null>;
   brokers(): readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]>;
   /** Reads the changes since the last refresh and drops what they made old. */
@@ -45,6 +29,8 @@ export interface TenantDirectory {
   onChange(listener: (tenantId: TenantId | null, version: number) => void): void;
 }
 
+type Eventually<T> = T | Promise<T>;
+
 export function createTenantDirectory(options: {
   readonly source: ConfigurationSource;
   readonly clock: Clock;
@@ -52,10 +38,12 @@ export function createTenantDirectory(options: {
   readonly maxStaleMs: number;
 }): TenantDirectory {
   const { source, clock, maxStaleMs } = options;
-  const bySlug = createSnapshotCache(clock);
-  const byId = createSnapshotCache(clock);
-  const byKey = createSnapshotCache(clock);
-  const byClaim = createSnapshotCache(clock);
+  const snapshots = createConfigurationCache<TenantSnapshot>({ clock, tenantOf: ({ id }) => id });
+  const tenantOf = (id: TenantId): TenantId => id;
+  // Apart: keys and claims that are made up must not drive out slugs.
+  const slugs = createConfigurationCache({ clock, tenantOf });
+  const keys = createConfigurationCache({ clock, tenantOf });
+  const claims = createConfigurationCache({ clock, tenantOf });
   const listeners: ((tenantId: TenantId | null, version: number) => void)[] = [];
   let brokers: readonly TrustedIssuer[] | Promise<readonly TrustedIssuer[]> | null = null;
   let version = 0;
@@ -63,11 +51,7 @@ export function createTenantDirectory(options: {
 
   const drop = (changes: ConfigurationChanges): void => {
     brokers = changes.everything || brokers instanceof Promise ? null : brokers;
-    const changed = changes.everything ? "everything" : new Set(changes.tenants);
-    bySlug.drop(changed);
-    byId.drop(changed);
-    byKey.drop(changed);
-    byClaim.drop(changed);
+    for (const cache of [snapshots, slugs, keys, claims]) cache.drop(changes);
   };
 
   const refresh = async (): Promise<void> => {
@@ -84,8 +68,10 @@ export function createTenantDirectory(options: {
     else for (const tenant of changes.tenants) for (const listener of listeners) listener(tenant, version);
   };
 
-  const ofSlug = (slug: Slug) => bySlug.get(slug, () => source.snapshotOfSlug(slug));
-  const ofId = (id: TenantId) => byId.get(id, () => source.snapshotOfId(id));
+  const ofId = (id: TenantId) => snapshots.get(id, () => source.snapshotOfId(id));
+  const ofFound = (id: TenantId | null) => (id === null ? null : ofId(id));
+  const follow = (id: Eventually<TenantId | null>) => (id instanceof Promise ? id.then(ofFound) : ofFound(id));
+  const ofSlug = (slug: Slug) => follow(slugs.get(slug, () => source.idOfSlug(slug)));
 
   let underWay: Promise<void> | null = null;
   let following: Promise<void> | null = null;
@@ -104,9 +90,9 @@ export function createTenantDirectory(options: {
       const id = parseTenantId(name);
       return id === null ? ofSlug(name as Slug) : ofId(id);
     },
-    byKey: (key) => byKey.get(key, () => source.snapshotOfKey(key)),
+    byKey: (key) => follow(keys.get(key, () => source.idOfKey(key))),
     byClaim: (issuer, value) =>
-      byClaim.get(`${issuer} ${value}`, () => source.snapshotOfClaim(issuer, value)),
+      follow(claims.get(`${issuer} ${value}`, () => source.idOfClaim(issuer, value))),
     brokers() {
       if (brokers !== null) return brokers;
       const pending = source.brokers();

@@ -225,7 +225,7 @@ describe("callers of the admin API", () => {
   it("are a tenant's administrator, until its rate is used up", async () => {
     const authenticate = callers("acme");
     for (let i = 0; i < 2; i++) {
-      expect(await authenticate(sent("Bearer t"), null)).toEqual({ kind: "tenant", snapshot, principal });
+      expect(await authenticate(sent("Bearer t"), null)).toEqual({ kind: "tenant", ...caller });
     }
     expect(await authenticate(sent("Bearer t"), null)).toMatchObject({
       code: "rate_limited",

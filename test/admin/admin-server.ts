@@ -96,6 +96,8 @@ export async function startAdminServer(
       discoverIssuer: async () => "this test asks nobody",
       sealSecret: () => null,
     },
+    refusedMeanwhile: async () => null,
+    bodyTimeoutMs: 15_000,
     afterChange: () => {
       changes++;
       return behaviour();

@@ -181,11 +181,9 @@ describe("an issuer that cannot be registered", () => {
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: mine, tenantClaim: null }),
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: broker, tenantValue: "x" }),
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: broker, tenantClaim: null }),
-        await add("acme", { issuer: taken, tenantClaim: null }),
         await add("acme", { issuer: development, tenantValue: "x" }),
         await inDevelopment.call("POST", "/tenants/acme/issuers", { body: own({ issuer: reserved }) }),
         await inDevelopment.call("POST", "/brokers", { body: own({ issuer: reserved, tenantClaim: "x" }) }),
-        await server.call("POST", "/brokers", { body: own({ issuer: taken, tenantClaim: "org" }) }),
         await server.call("POST", "/brokers", { body: own({ issuer: broker, tenantClaim: "org" }) }),
       ].map(withoutOperation);
       expect(answers[0]).toMatchObject({ status: 409, rest: { code: "issuer_refused" } });
@@ -194,6 +192,41 @@ describe("an issuer that cannot be registered", () => {
       await inDevelopment.stop();
     }
     expect(server.fetched).toEqual([]);
+  });
+});
+
+describe("an issuer that a tenant has", () => {
+  const heldBy = (slug: string) => ({
+    status: 409,
+    code: "issuer_refused",
+    title: "This issuer cannot be registered for this tenant.",
+    detail: `This issuer is registered for the tenant ${slug}.`,
+  });
+
+  it("is refused to the operator with that tenant's name, to tenants without", async () => {
+    const issuer = newUrl();
+    await server.callAs("globex", "POST", "/tenants/globex/issuers", own({ issuer }));
+    const body = own({ issuer });
+    expect((await add("acme", body)).body).toMatchObject(heldBy("globex"));
+    expect((await add("globex", body)).body).toMatchObject(heldBy("globex"));
+    const broker = await server.call("POST", "/brokers", { body: { ...body, tenantClaim: "org" } });
+    expect(broker.body).toMatchObject(heldBy("globex"));
+    for (const tenant of ["acme", "globex"]) {
+      const answer = await server.callAs(tenant, "POST", `/tenants/${tenant}/issuers`, body);
+      expect(answer.body).toMatchObject({ status: 409, code: "issuer_refused" });
+      expect(JSON.stringify(answer.body)).not.toContain("globex");
+    }
+    expect(JSON.stringify(server.events)).not.toContain("registered for the tenant");
+  });
+
+  it("is refused with its name also where it was the faster of two", async () => {
+    for (let i = 0; i < 10; i++) {
+      const body = own();
+      const [acme, globex] = await Promise.all([add("acme", body), add("globex", body)]);
+      const [refused, winner] = acme.status === 201 ? [globex, "acme"] : [acme, "globex"];
+      expect(refused.body).toMatchObject(heldBy(winner));
+      await server.database.admin("DELETE FROM bulkhead.issuers");
+    }
   });
 });
 

@@ -161,6 +161,8 @@ it("the process keeps its own Request and Response", () => {
     clock: { now: () => 0, monotonic: () => 0 },
     emit: () => {},
     mcpUrlOf: () => "",
+    refusedMeanwhile: async () => null,
+    bodyTimeoutMs: 1,
     afterChange: () => Promise.resolve(),
   });
   expect([globalThis.Request, globalThis.Response]).toEqual(before);

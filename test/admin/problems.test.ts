@@ -1,5 +1,6 @@
-import { request } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { AdminApiOptions } from "../../src/admin/admin-api.ts";
 import type { Administration } from "../../src/admin/administration.ts";
 import { Fault } from "../../src/core/fault.ts";
 import type { SystemDoor } from "../../src/data/system-door.ts";
@@ -17,8 +18,11 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
-const start = async (alter?: (administration: Administration) => Administration): Promise<AdminServer> => {
-  const server = await startAdminServer(database.system, alter);
+const start = async (
+  alter?: (administration: Administration) => Administration,
+  ports?: Partial<AdminApiOptions>,
+): Promise<AdminServer> => {
+  const server = await startAdminServer(database.system, alter, ports);
   servers.push(server);
   return server;
 };
@@ -168,6 +172,69 @@ describe("a body", () => {
     const large = await chunked(server, "/tenants", [padded("chunked-large", 262_144), " "]);
     expect(large.status).toBe(413);
     expect(large.body).toMatchObject({ code: "input_too_large" });
+  });
+
+  describe("that does not come whole", () => {
+    /** Sends a body's beginning, and goes on as `then` does. */
+    const begin = (
+      server: AdminServer,
+      length: Record<string, string>,
+      then: (sending: ClientRequest) => void,
+    ) =>
+      new Promise<{ answer: IncomingMessage; body: Record<string, unknown> } | Error>((resolve) => {
+        const sending = request({
+          port: server.port,
+          host: "127.0.0.1",
+          method: "POST",
+          path: "/admin/v1/tenants",
+          agent: new Agent({ keepAlive: true }),
+          headers: {
+            authorization: `Bearer ${OPERATOR_TOKEN}`,
+            "content-type": "application/json",
+            expect: "100-continue",
+            ...length,
+          },
+        });
+        sending.on("error", resolve);
+        sending.on("response", async (answer) => {
+          const text = Buffer.concat(await answer.toArray()).toString();
+          resolve({ answer, body: JSON.parse(text) });
+        });
+        sending.on("continue", () => {
+          sending.write('{"slug":');
+          then(sending);
+        });
+        sending.flushHeaders();
+      });
+    const LENGTHS = [
+      ["declared", { "content-length": "1000" }],
+      ["unknown", { "transfer-encoding": "chunked" }],
+    ] as const;
+
+    it.each(LENGTHS)("in time is refused, whether or not some of it comes (length %s)", async (_, length) => {
+      const server = await start(undefined, { bodyTimeoutMs: 200 });
+      for (const drips of [false, true]) {
+        let dripping: NodeJS.Timeout | undefined;
+        const answered = await begin(server, length, (sending) => {
+          if (drips) dripping = setInterval(() => sending.write(" "), 20);
+        });
+        clearInterval(dripping);
+        if (answered instanceof Error) throw answered;
+        expect(answered.body).toMatchObject({ status: 408, code: "body_timeout" });
+        expect(answered.answer.headers.connection).toBe("close");
+        expect(server.takeActs()).toMatchObject([
+          { action: "tenants.create", outcome: "refused", code: "body_timeout" },
+        ]);
+      }
+    });
+
+    it.each(LENGTHS)("because its sender has gone is no failure (length %s)", async (_, length) => {
+      const server = await start();
+      await begin(server, length, (sending) => setImmediate(() => sending.destroy(new Error("gone"))));
+      await expect
+        .poll(() => server.events)
+        .toMatchObject([{ type: "administrative", outcome: "refused", code: "input_invalid" }]);
+    });
   });
 
   it("that nobody asked for is not looked at", async () => {

@@ -220,6 +220,15 @@ describe("tokens that are bound to a key", () => {
     at.useUpRate("acme");
     expect(await answerTo(at.proved(bound()))).toBe("rate_limited");
     expect(at.used.size).toBe(0);
+    const administrator = at.token({ claims: { ...BOUND, scope: "admin" } });
+    const headers = at.proved(administrator, "https://mcp.example.com/admin/v1/tenants", "GET");
+    expect(await at.administer("acme", headers)).toMatchObject({ code: "rate_limited" });
+  });
+
+  test("of a suspended tenant have no proof looked at", async () => {
+    await at.change("acme", { dpop: "allow", status: "suspended" });
+    expect(await answerTo(at.proved(bound()))).toBe("tenant_suspended");
+    expect(at.used.size).toBe(0);
   });
 
   test("that are revoked while their proof is put on record are refused", async () => {

@@ -139,7 +139,7 @@ export async function startAuthenticator() {
       },
     }),
     catalogPermissions: CATALOG_PERMISSIONS,
-    overRate: ({ slug }) => (slug === overRate ? refuse("rate_limited") : null),
+    payForProof: ({ slug }) => (slug === overRate ? refuse("rate_limited") : null),
   });
 
   const attemptOf = (headers: readonly string[], more: Partial<Attempt> = {}): Attempt => ({

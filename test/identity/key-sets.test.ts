@@ -52,7 +52,9 @@ test("unknown key ids cause few readings, however many come: four at once, then 
   const trusted = registration(issuer);
   await keys.find(trusted, wanted("first"));
   for (let i = 0; i < 50; i++) {
-    expect(await keys.find(trusted, wanted(`random-${i}`))).toMatchObject({ code: "token_invalid" });
+    expect(await keys.find(trusted, wanted(`random-${i}`))).toMatchObject({
+      code: i < 4 ? "token_invalid" : "keys_unavailable",
+    });
   }
   expect(issuer.requests()).toBe(1 + 4);
   clock.advance(9_999);
@@ -61,6 +63,36 @@ test("unknown key ids cause few readings, however many come: four at once, then 
   clock.advance(1);
   await Promise.all(Array.from({ length: 50 }, (_, i) => keys.find(trusted, wanted(`more-${i}`))));
   expect(issuer.requests()).toBe(1 + 4 + 1);
+});
+
+test("a good token of a new key is not called invalid while strangers use up the searches, but told when to try again", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  for (let i = 0; i < 4; i++) await keys.find(trusted, wanted(`random-${i}`));
+  issuer.publish(first.publicJwk, second.publicJwk);
+  clock.advance(2_500);
+  expect(await keys.find(trusted, wanted("second"))).toMatchObject({
+    code: "keys_unavailable",
+    retryAfterMs: 7_500,
+    cause: expect.stringContaining("looked for"),
+  });
+  // What was looked for, and is not there, stays invalid.
+  expect(await keys.find(trusted, wanted("random-3"))).toMatchObject({ code: "token_invalid" });
+  expect(issuer.requests()).toBe(1 + 4);
+  clock.advance(7_500);
+  expect(await keys.find(trusted, wanted("second"))).toMatchObject(KEY);
+});
+
+test("whoever waits while a key id is looked for is told that it is not there, also where no more may be", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  for (let i = 0; i < 3; i++) await keys.find(trusted, wanted(`random-${i}`));
+  const found = await Promise.all(Array.from({ length: 5 }, () => keys.find(trusted, wanted("bogus"))));
+  expect(found).toHaveLength(5);
+  for (const refused of found) expect(refused).toMatchObject({ code: "token_invalid" });
+  expect(issuer.requests()).toBe(1 + 4);
 });
 
 test("a key id that was not found is looked for again only after 30 seconds", async () => {

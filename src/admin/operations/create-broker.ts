@@ -1,7 +1,8 @@
-import { isRefusal, refuse } from "../../core/refusal.ts";
+import { isRefusal } from "../../core/refusal.ts";
 import { defineOperation } from "../admin-operation.ts";
 import { showIssuer } from "../issuer-answer.ts";
 import { issuerRefusal, registrationOf } from "../issuer-registration.ts";
+import { issuerTaken } from "../issuer-taken.ts";
 import { issuer, newBroker } from "../schemas/issuer.ts";
 import { tooMany } from "../too-many.ts";
 
@@ -18,16 +19,17 @@ export const createBroker = defineOperation({
   answers: { 201: { description: "The new broker.", schema: issuer } },
   refusals: ["issuer_refused", "too_many", "master_key_missing"],
   target: () => null,
-  async run({ body }, context) {
+  async run({ body }, context, by) {
     const { administration } = context;
     const refusal = issuerRefusal(body.issuer, context);
     if (refusal !== null) return refusal;
-    if ((await administration.issuerStanding(body.issuer)) !== "free") return refuse("issuer_refused");
+    const standing = await administration.issuerStanding(body.issuer);
+    if (standing.kind !== "free") return issuerTaken(standing, by);
     const registration = await registrationOf({ body, slug: null, tellReason: true }, context);
     if (isRefusal(registration)) return registration;
     const outcome = await administration.createBroker(registration);
     if (outcome.kind === "too_many") return tooMany(outcome.of);
-    if (outcome.kind !== "done") return refuse(outcome.kind);
+    if (outcome.kind !== "done") return issuerTaken(await administration.issuerStanding(body.issuer), by);
     return { status: 201, body: showIssuer(outcome.issuer), tenantId: null, target: outcome.issuer.id };
   },
 });

@@ -5,6 +5,7 @@ import { type Answer, defineOperation } from "../admin-operation.ts";
 import type { IssuerAdministration, IssuerCreation } from "../issuer-administration.ts";
 import { showIssuer } from "../issuer-answer.ts";
 import { issuerRefusal, registrationOf } from "../issuer-registration.ts";
+import { issuerTaken } from "../issuer-taken.ts";
 import { inputInvalid } from "../problem.ts";
 import { issuer, newIssuer } from "../schemas/issuer.ts";
 import { tenantPath } from "../schemas/names.ts";
@@ -31,15 +32,21 @@ export const createIssuer = defineOperation({
     // Before the issuer is asked anything: nobody makes this server send requests about what cannot be registered.
     const standing = await administration.issuerStanding(body.issuer);
     // Who may not map brokers is not told which issuers are any.
-    if (standing === "taken" || (standing === "broker" && by.kind === "tenant"))
-      return refuse("issuer_refused");
-    if (standing === "broker") return mapBroker(body, tenant, administration);
+    if (standing.kind === "taken" || (standing.kind === "broker" && by.kind === "tenant"))
+      return issuerTaken(standing, by);
+    if (standing.kind === "broker") return mapBroker(body, tenant, administration);
     const registration = await registrationOf(
       { body, slug: tenant.slug, tellReason: by.kind === "operator" },
       context,
     );
     if (isRefusal(registration)) return registration;
-    return answerOf(await administration.createIssuer(tenant.id, registration), tenant);
+    // The issuer took its time to tell of its keys.
+    const lost = await context.refusedMeanwhile(by);
+    if (lost !== null) return lost;
+    const outcome = await administration.createIssuer(tenant.id, registration);
+    return outcome.kind === "issuer_refused"
+      ? issuerTaken(await administration.issuerStanding(body.issuer), by)
+      : answerOf(outcome, tenant);
   },
 });
 

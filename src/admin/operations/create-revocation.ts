@@ -58,10 +58,14 @@ function targetOf(body: z.output<typeof newRevocation>, now: number): Revocation
     case "signing_key":
       return { ...body, notBefore: null };
     case "subject":
-      return { ...body, notBefore: body.notBefore ?? new Date(now) };
+      return { ...body, notBefore: momentOf(body.notBefore, now) };
     case "tenant":
-      return { ...body, issuer: null, value: null };
+      return { ...body, issuer: null, value: null, notBefore: momentOf(body.notBefore, now) };
   }
+}
+
+function momentOf(given: Date | "now" | undefined, now: number): Date {
+  return given instanceof Date ? given : new Date(now);
 }
 
 /** A key may sign again, and an API key lives longer than any token: those revocations stay. */

@@ -12,16 +12,19 @@ export const revocationPath = tenantPath.extend({
     .transform(parseRevocationId),
 });
 
-/** A date, as people write it, or seconds since 1970, as tokens do (RFC 7519 NumericDate). */
+/** A date, as people write it, or seconds since 1970, as tokens do (RFC 7519 NumericDate); or now, by this server's clock. */
 const moment = z
-  .union([z.iso.datetime({ offset: true }), z.number().min(0).max(253_402_300_799)], {
-    error: "Must be a date and time with its offset, or seconds since 1970",
+  .union([z.literal("now"), z.iso.datetime({ offset: true }), z.number().min(0).max(253_402_300_799)], {
+    error: "Must be a date and time with its offset, seconds since 1970, or now",
   })
-  .transform((given) => new Date(typeof given === "number" ? Math.ceil(given * 1_000) : given))
-  .refine((date) => date.getTime() >= 0, "Must not be before 1970")
+  .transform((given) =>
+    given === "now" ? given : new Date(typeof given === "number" ? Math.ceil(given * 1_000) : given),
+  )
+  .refine((date) => date === "now" || date.getTime() >= 0, "Must not be before 1970")
   .openapi({
     type: ["string", "number"],
-    description: "A date and time, or seconds since 1970; at most 5 minutes in the future.",
+    description:
+      "A date and time, or seconds since 1970, at most 5 minutes in the future; or `now`, by the server's clock.",
     example: "2026-01-31T12:00:00Z",
   });
 

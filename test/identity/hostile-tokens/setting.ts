@@ -12,7 +12,7 @@ import {
   thumbprintOf,
 } from "../../support/hand-made-jws.ts";
 import { makeProof } from "../../support/hand-made-proof.ts";
-import { mcpMessage } from "../../support/mcp-request.ts";
+import { mcpMessage, send } from "../../support/mcp-request.ts";
 import { startTestServer, type TestServer } from "../../support/running-server.ts";
 import { type FakeIssuer, startFakeIssuer } from "../fake-issuer.ts";
 import { answerBadly } from "./bad-key-endpoints.ts";
@@ -50,6 +50,8 @@ export interface Setting {
   readonly otherClient: KeyPairKeyObjectResult;
   /** Requests for key sets so far, of all issuers. */
   keyRequests(): number;
+  /** Lets milliseconds pass for all that is not the time of day; then the server has looked at its configuration again. */
+  pass(milliseconds: number): Promise<void>;
   urlOf(tenant: TenantSlug): string;
   idOf(tenant: TenantSlug): string;
   issuer(name: IssuerName): string;
@@ -87,9 +89,10 @@ const ec = (): KeyPairKeyObjectResult => generateKeyPairSync("ec", { namedCurve:
 export async function startSetting(): Promise<Setting> {
   const now = Math.floor(Date.now() / 1000);
   const masterKey = randomBytes(32).toString("base64url");
+  let passed = 0;
   const server = await startTestServer({
     settings: {
-      clock: { now: () => now * 1000, monotonic: () => performance.now() },
+      clock: { now: () => now * 1000, monotonic: () => performance.now() + passed },
       masterKey,
       // The causes of refusals are told at this level only.
       logLevel: "debug",
@@ -288,6 +291,10 @@ export async function startSetting(): Promise<Setting> {
     otherClient,
     apiKeys,
     keyRequests: () => [first, second, third, broker, bad].reduce((sum, idp) => sum + idp.requests(), 0),
+    async pass(milliseconds) {
+      passed += milliseconds;
+      while ((await send(`${server.url}/readyz`, { method: "GET" })).status !== 200);
+    },
     urlOf,
     idOf,
     issuer,
