@@ -33,8 +33,10 @@ export interface BulkheadOptions {
   readonly privateHosts?: readonly string[];
   /** Runs migrations before serving. Default false: `bulkhead migrate` does it. */
   readonly migrate?: boolean;
-  /** Most connections to the database: of the tenant door and of the system door. Default 20 and 5. Besides, each instance
-   * has one to watch the configuration and one to hear of changes. */
+  /**
+   * Most connections to the database: of the tenant door and of the system door. Default 20 and 5. Besides, each instance
+   * has one to watch the configuration and one to hear of its changes.
+   */
   readonly connections?: { readonly tenant?: number; readonly system?: number };
   /** Where log lines go. Default: standard error. */
   readonly log?: LogDestination;

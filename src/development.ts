@@ -160,7 +160,10 @@ export async function startDevelopment(given: {
     async issueDevelopmentToken({ tenant, user, subject, scopes, expiresInSeconds, shared }) {
       const issuer = await issuerOf(shared ? null : tenant.slug);
       if (issuer === null || !issuer.tenants.some((one) => one.id === tenant.id)) {
-        return refuse("tenant_not_found");
+        if (!(await issuers.hasTenant(tenant.id))) return refuse("tenant_not_found");
+        return refuse("input_invalid", {
+          detail: `${tenant.slug} has no development issuer any more; restart bulkhead dev, which makes it again`,
+        });
       }
       const users = issuer.users.filter((one) => one.tenantId === tenant.id);
       const named = user === null ? users[0] : users.find((one) => one.subject === user);

@@ -13,7 +13,9 @@ import { accessNote } from "./identity/access-note.ts";
 import type { AccessPolicy } from "./identity/access-policy.ts";
 import type { Authenticator } from "./identity/authenticator.ts";
 import type { Caller } from "./identity/caller.ts";
+import { permissionsUnder } from "./identity/principal-of.ts";
 import { challenge, metadataUrlFor, resourceMetadata } from "./identity/resource-metadata.ts";
+import { INTROSPECTION_LIMIT } from "./identity/verified-token.ts";
 import type { AddressLimiter } from "./limits/address-limiter.ts";
 import type { ConcurrencyLimiter, HeldPlace } from "./limits/concurrency.ts";
 import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
@@ -144,10 +146,11 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       url: req.url ?? "",
       method: req.method,
       slug,
+      address,
       flooding,
     });
     if (isRefusal(caller)) {
-      if (COUNTED_FAILURES.has(caller.code)) rooms.addresses.failed(address);
+      if (isFailure(caller)) rooms.addresses.failed(address);
       return refuseRequest(res, caller, {
         stage: caller.code === "rate_limited" ? "admit" : "identity",
         slug,
@@ -208,6 +211,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     );
     if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
     if (of.work.ended !== null) return refuseMessage(of.work.ended, { bodyRead: true });
+    // While the body was awaited a role may have been taken away, or a tool set.
+    const renewed = renew(caller);
+    const current = renewed instanceof Promise ? await renewed : renewed;
+    if (current === null) return refuseMessage(refuse("credentials_ended"), { bodyRead: true });
     const message = parseMessage(body);
     if (isRefusal(message)) return refuseMessage(message, { bodyRead: true });
     if (message.id === undefined) {
@@ -228,7 +235,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     if (request.method === "subscriptions/listen") {
       const { headers } = req;
       const bytesIn = body.length;
-      const refused = await rooms.listening.open(request, res, { caller, work: of.work, headers, bytesIn });
+      const opening = { caller: current, work: of.work, headers, bytesIn };
+      const refused = await rooms.listening.open(request, res, opening);
       if (refused !== null) {
         const stage = refused.code === "rate_limited" ? "admit" : "catalog";
         refuseRequest(res, refused, { stage, slug, caller, id: request.id, bodyRead: true });
@@ -237,7 +245,19 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     }
 
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
-    await operate(req, res, { ...of, request, bytesIn: body.length });
+    await operate(req, res, { ...of, caller: current, request, bytesIn: body.length });
+  };
+
+  /** The caller under the tenant's configuration as it is now; null: the tenant is gone. */
+  const renew = (caller: Caller): Caller | null | Promise<Caller | null> => {
+    const under = (snapshot: TenantSnapshot | null): Caller | null => {
+      if (snapshot === null) return null;
+      if (snapshot === caller.snapshot) return caller;
+      const principal = { ...caller.principal, permissions: permissionsUnder(snapshot, caller) };
+      return { ...caller, snapshot, principal: Object.freeze(principal) };
+    };
+    const looked = directory.byId(caller.snapshot.id);
+    return looked instanceof Promise ? looked.then(under) : under(looked);
   };
 
   const scopesOf = (snapshot: TenantSnapshot): readonly string[] =>
@@ -379,6 +399,10 @@ const COUNTED_FAILURES: ReadonlySet<string> = new Set([
   "dpop_proof_invalid",
   "route_unknown",
 ]);
+
+function isFailure({ code, data }: Refusal): boolean {
+  return COUNTED_FAILURES.has(code) || data?.limit === INTROSPECTION_LIMIT;
+}
 
 /** The permission that was lacking: what the catalog requires, and nothing that the caller sent. */
 function lackedPermission(refusal: Refusal): Pick<RefusalEvent, "permission"> {

@@ -8,6 +8,7 @@ import { Fault } from "./core/fault.ts";
 import { refuse } from "./core/refusal.ts";
 import type { Development } from "./development-access.ts";
 import { createOperatorGate } from "./identity/operator-gate.ts";
+import { parsePrivateHosts } from "./identity/private-hosts.ts";
 import { createSecretBox } from "./identity/secret-box.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { answerRefusal } from "./protocol/answers.ts";
@@ -49,7 +50,11 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   const gate = createOperatorGate(operatorToken);
   const secrets = masterKey === undefined ? null : createSecretBox(masterKey);
   const clock = options.clock ?? systemClock;
-  const starting = startInstance(instanceOptions, { catalog, publicUrl, gate, secrets, clock });
+  const privateHosts = parsePrivateHosts(options.privateHosts ?? []);
+  const starting = startInstance(
+    { ...instanceOptions, privateHosts },
+    { catalog, publicUrl, gate, secrets, clock },
+  );
   // Whoever awaits ready() or listen() hears of it; nobody may have asked yet.
   starting.catch(() => {});
   let running: Instance | null = null;

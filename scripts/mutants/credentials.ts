@@ -191,4 +191,18 @@ export const credentials: readonly Mutant[] = [
     to: "",
     tests: ["test/identity/hostile-tokens"],
   },
+  {
+    name: "an encryption key verifies tokens",
+    file: "src/identity/key-set.ts",
+    from: '(jwk.use === undefined || jwk.use === "sig")',
+    to: "true",
+    tests: ["test/identity/hostile-tokens"],
+  },
+  {
+    name: "a clock set back makes nothing of a remembered token",
+    file: "src/identity/verified-token-cache.ts",
+    from: "use.nowMs >= token.expiresAt || use.nowMs < entry.verifiedAt - CLOCK_SKEW_SECONDS * 1000;",
+    to: "use.nowMs >= token.expiresAt;",
+    tests: ["test/identity/verified-tokens.test.ts"],
+  },
 ];

@@ -19,7 +19,7 @@ export function createAdminCallers(rooms: {
     // First, and for any address: comparing a hash costs nothing, and no flood may lock the operator out.
     if (gate.admits(soleAuthorization(rawHeaders))) return { kind: "operator" };
     const flooding = addresses.check(address);
-    const caller = await authenticator.administrator({ rawHeaders, url, method, flooding, tenant });
+    const caller = await authenticator.administrator({ rawHeaders, url, method, address, flooding, tenant });
     if (isRefusal(caller)) {
       if (isFailure(caller)) addresses.failed(address);
       return caller;

@@ -9,7 +9,6 @@ import type { AccessPorts } from "./access-ports.ts";
 import type { Administration, ExpectedVersions } from "./administration.ts";
 import type { DevelopmentTokens } from "./development-tokens.ts";
 import type { IssuerPorts } from "./issuer-ports.ts";
-import type { RefusedMeanwhile } from "./refused-meanwhile.ts";
 
 /** Schemas of the parts of a request; an absent part is not read. */
 export interface RequestSchemas {
@@ -41,8 +40,11 @@ export interface OperationContext {
   /** Draws so many random bytes. */
   readonly random: (bytes: number) => Uint8Array;
   readonly issuers: IssuerPorts;
-  /** Asked before every `run`. One that waits for anything outside asks again before it writes. */
-  readonly refusedMeanwhile: RefusedMeanwhile;
+  /**
+   * Why somebody who was let in would not be let in now; null: they still would. Asked before every `run`; one that waits
+   * for anything outside asks again before it writes.
+   */
+  readonly refusedMeanwhile: (by: AdminCaller) => Promise<Refusal | null>;
   readonly accessPorts: AccessPorts;
   /** Null in production: the operations that need it do not exist there. */
   readonly development: DevelopmentTokens | null;

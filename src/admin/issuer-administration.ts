@@ -5,7 +5,7 @@ import type { PageOf, PageRequest, TenantPageOf } from "./page.ts";
 
 type TenantMissing = { readonly kind: "tenant_not_found" };
 type IssuerMissing = { readonly kind: "issuer_not_found" };
-/** Somebody has the issuer, or the broker's value, already: who and what of the two is nobody's to know. */
+/** Somebody has the issuer, or the broker's value, already: `issuerStanding` says who, for the operator. */
 type IssuerRefused = { readonly kind: "issuer_refused" };
 /** `of` says of what there are as many as there may be. */
 type TooMany = { readonly kind: "too_many"; readonly of: "issuers" | "introspecting issuers" };

@@ -2,7 +2,7 @@
 export interface IssuerPorts {
   /** Development: an identity provider may be on this machine, and without TLS. */
   readonly allowLoopback: boolean;
-  /** Reads an issuer's metadata; or says, without any value of theirs, why they do not tell where its keys are. */
+  /** Reads an issuer's metadata; or says, with no value of theirs but the issuer that they name, why they do not tell where its keys are. */
   discoverIssuer(issuer: string): Promise<{ readonly jwksUri: string } | string>;
   /**
    * Makes a secret unreadable but for this deployment, and for the same `context`. Null where the deployment has no key

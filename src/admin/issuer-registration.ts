@@ -149,7 +149,24 @@ async function keysOf(
       ? found
       : providerUrlFlaw(found.jwksUri, { allowLoopback: issuers.allowLoopback, allowQuery: true });
   if (typeof found !== "string" && flaw === null) return found.jwksUri;
-  const message = "Its keys were not found through its metadata; send jwksUri";
-  const told = tellReason ? `${message} (${flaw})` : message;
-  return { ...inputInvalid([{ path: "issuer", message: told }]), cause: flaw };
+  const reason = flaw ?? "its keys cannot be read";
+  const message = `Its keys were not found through its metadata${typeof found === "string" ? adviceAbout(reason, tellReason) : ""}`;
+  const told = tellReason ? `${message} (${reason})` : message;
+  return { ...inputInvalid([{ path: "issuer", message: told }]), cause: reason };
+}
+
+/**
+ * What to do about metadata that were not found. Keys sent by hand would only hide a misspelt issuer, and those of a
+ * private address would never be read. A URL has no space, so that no name in the reason can pass for one of these texts.
+ */
+function adviceAbout(reason: string, tellReason: boolean): string {
+  if (reason.includes("are those of another issuer"))
+    return ", which are those of another issuer; register the issuer that they name";
+  // What they say of their keys is for whoever runs the issuer to mend.
+  if (reason.includes("jwks_uri is not an https URL")) return "";
+  if (!/ not public(;|$)/.test(reason)) return "; send jwksUri";
+  // Not for a tenant: it would learn which names inside have addresses.
+  return tellReason
+    ? "; where its host may have a private address, name it with --allow-private-host"
+    : "; send jwksUri";
 }

@@ -1,22 +1,21 @@
 import type { TenantId } from "../core/ids.ts";
 import { ADMIN_PERMISSION } from "../core/permission.ts";
-import { type Refusal, refuse } from "../core/refusal.ts";
+import { refuse } from "../core/refusal.ts";
 import type { Authenticator } from "../identity/authenticator.ts";
 import { permissionsUnder } from "../identity/principal-of.ts";
 import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
-import type { AdminCaller } from "./admin-operation.ts";
+import type { OperationContext } from "./admin-operation.ts";
 
 /**
- * Why somebody who was let in would not be let in now; null: they still would. Time passes between the two while a body
- * comes, or an issuer answers: whoever knows that they are about to be revoked would open requests beforehand.
+ * Looks once more at an administrator who was let in. A body may come, or an issuer answer, seconds after that: whoever
+ * is about to be revoked would open requests beforehand.
+ *
+ * @param rooms.current the tenant as it is now; null: it is gone.
  */
-export type RefusedMeanwhile = (by: AdminCaller) => Promise<Refusal | null>;
-
-/** @param rooms.current the tenant as it is now; null: it is gone. */
 export function createRefusedMeanwhile(rooms: {
   readonly current: (tenantId: TenantId) => TenantSnapshot | null | Promise<TenantSnapshot | null>;
   readonly stillHolds: Authenticator["stillHolds"];
-}): RefusedMeanwhile {
+}): OperationContext["refusedMeanwhile"] {
   return async (by) => {
     if (by.kind === "operator") return null;
     const snapshot = await rooms.current(by.snapshot.id);

@@ -5,13 +5,13 @@ import { parseSlug, parseTenantId } from "../core/ids.ts";
 import { isRefusal } from "../core/refusal.ts";
 import { accessRefusal, membersRefusal } from "./access-refusal.ts";
 import { type AdminEnv, beginAct } from "./act.ts";
-import type { AdminApiOptions } from "./admin-api.ts";
 import type { AdminOperation, InputOf, OperationContext, RequestSchemas } from "./admin-operation.ts";
 import { answerProblem } from "./answer-problem.ts";
 import { hasBody } from "./has-body.ts";
 import { inputErrors } from "./input-errors.ts";
 import { limitBody } from "./limit-body.ts";
 import { type InputError, inputInvalid, PROBLEM_TYPE } from "./problem.ts";
+import { refusePrototypes } from "./refuse-prototypes.ts";
 import { ifMatchHeader } from "./schemas/if-match.ts";
 import { problemSchema } from "./schemas/problem.ts";
 
@@ -33,7 +33,7 @@ const WITH_BODY: readonly ErrorCode[] = ["body_timeout", "input_too_large", "med
 export function registerOperation(
   app: OpenAPIHono<AdminEnv>,
   operation: AdminOperation,
-  context: OperationContext & Pick<AdminApiOptions, "afterChange" | "bodyTimeoutMs">,
+  context: OperationContext & { readonly afterChange: () => Promise<void>; readonly bodyTimeoutMs: number },
 ): void {
   const { params, query, body } = operation.request;
   const route = createRoute({
@@ -61,7 +61,7 @@ export function registerOperation(
     middleware: [
       reportAct(operation, context),
       checkAccess(operation),
-      ...(body === undefined ? [] : [limitBody(context.bodyTimeoutMs)]),
+      ...(body === undefined ? [] : [limitBody(context.bodyTimeoutMs), refusePrototypes]),
     ],
   });
 

@@ -3,6 +3,7 @@ import { Fault } from "../core/fault.ts";
 import { type Answer, adminPath, notAnAdminApi, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
 import { print, printJson, printList, printRecord } from "./print.ts";
+import { warnOfUnregisteredIssuer } from "./unregistered-issuer.ts";
 
 interface OfSubject extends ServerOptions {
   readonly tenant: string;
@@ -103,6 +104,7 @@ export function accessCommand(context: AdminCommandContext): Command {
               ["issuer", assigned.issuer],
               ["roles", assigned.roles],
             ]);
+          if (json !== true) warnOfUnregisteredIssuer(tenant, assigned);
         }),
       ),
   );

@@ -44,8 +44,8 @@ const MAX_ANSWER = 16 * 1_048_576;
 const MAX_PAGES = 1_000;
 
 /**
- * The server is looked for at the first call: `--url` or BULKHEAD_URL with the token in BULKHEAD_OPERATOR_TOKEN, or the `bulkhead dev` that serves
- * from the data directory. A token is never an argument: other users of the machine see those.
+ * The server is looked for at the first call: `--url` or BULKHEAD_URL, or the `bulkhead dev` that serves from the data
+ * directory. The token is that in BULKHEAD_OPERATOR_TOKEN; where there is none, the data directory's own. A token is never an argument: other users of the machine see those.
  */
 export function createAdminClient(options: ServerOptions, env: Environment): AdminClient {
   let found: Promise<FoundServer> | undefined;
@@ -95,9 +95,10 @@ export function createAdminClient(options: ServerOptions, env: Environment): Adm
 }
 
 /** For an answer without what it must have: nothing of it may count as a success. */
-export function notAnAdminApi(): Fault {
+export function notAnAdminApi(status?: number): Fault {
+  const answers = status === undefined ? "What answers" : `What answers, with status ${status},`;
   return new Fault("server_unreachable", {
-    detail: "What answers is not Bulkhead's admin API.",
+    detail: `${answers} is not Bulkhead's admin API.`,
     remedy: "Check the URL: it is that of the server, for example https://mcp.example.com.",
   });
 }
@@ -111,14 +112,8 @@ async function findServer(options: ServerOptions, env: Environment): Promise<Fou
   // What is said on the command line holds before what the environment says.
   const given = options.url ?? (options.dataDir === undefined ? env.BULKHEAD_URL : undefined);
   if (given !== undefined && given !== "") {
-    const token = env.BULKHEAD_OPERATOR_TOKEN;
-    if (token === undefined || token === "") throw new Fault("admin_token_missing");
-    // Nothing else can stand in a header; the platform's own error would quote it.
-    if (!/^[\x21-\x7e]+$/.test(token)) {
-      throw new Fault("setting_invalid", {
-        detail: "BULKHEAD_OPERATOR_TOKEN has a character that no token has, such as a space or a line break.",
-      });
-    }
+    const token = givenToken(env);
+    if (token === null) throw new Fault("admin_token_missing");
     const base = adminUrl(given);
     return { base, token, name: base };
   }
@@ -131,7 +126,24 @@ async function findServer(options: ServerOptions, env: Environment): Promise<Fou
     });
   }
   const base = adminUrl(file.url);
-  return { base, token: file.token, name: `The bulkhead dev of ${dataDir}, at ${base},` };
+  const token = givenToken(env);
+  // Whoever prepared the directory must not be sent a token that is for another server.
+  if (token !== null && !isLoopback(new URL(base).hostname)) {
+    throw new Fault("setting_invalid", {
+      detail: `The server of ${dataDir} is not on this machine: BULKHEAD_OPERATOR_TOKEN is not sent to it.`,
+      remedy: "Give the server's URL with --url or BULKHEAD_URL.",
+    });
+  }
+  return { base, token: token ?? file.token, name: `The bulkhead dev of ${dataDir}, at ${base},` };
+}
+
+/** @throws Fault `setting_invalid` for what cannot stand in a header: the platform's own error would quote it. */
+function givenToken({ BULKHEAD_OPERATOR_TOKEN: token }: Environment): string | null {
+  if (token === undefined || token === "") return null;
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new Fault("setting_invalid", {
+    detail: "BULKHEAD_OPERATOR_TOKEN has a character that no token has, such as a space or a line break.",
+  });
 }
 
 function adminUrl(text: string): string {
@@ -190,7 +202,9 @@ function refused(status: number, problem: Answer | null): Fault {
     const value = problem?.[name];
     return typeof value === "string" ? terminalText(value) : undefined;
   };
-  const code = text("code") ?? "";
+  const code = text("code");
+  // Every problem of ours has one; a proxy's page, or another server's answer, has none.
+  if (code === undefined) return notAnAdminApi(status);
   const detail = text("detail") ?? text("title") ?? `It answered with status ${status}.`;
   const remedy = text("remedy");
   const more = remedy === undefined ? {} : { remedy };

@@ -51,47 +51,50 @@ export function issuersCommand(context: AdminCommandContext): Command {
   );
 
   issuers.addCommand(
-    adminCommand("add", "Register an issuer for a tenant, map a broker to it, or declare a broker.")
-      .argument("<issuer>", "the iss of its tokens, exactly")
-      .option("--tenant <tenant>", "id or slug")
-      .option("--broker", "declare an issuer that serves several tenants (instead of --tenant)")
-      .option("--profile <name>", "auth0, okta, entra, workos, keycloak, cognito or generic")
-      .option("--jwks-uri <url>", "its keys; found through its metadata where absent")
-      .option("--audience <audience>", "audience to expect instead of the tenant's resource identifier")
-      .option("--other-audience <audience>", "audience that may stand beside it; may be repeated", several)
-      .option("--tenant-claim <name>", "claim that names the tenant")
-      .option("--no-tenant-claim", "none does: the issuer serves this tenant alone")
-      .option("--tenant-value <value>", "its value for this tenant")
-      .option("--scope-claim <name>", "claim that carries permissions; may be repeated", several)
-      .option("--roles-claim <name>", "claim that names roles; repeated: the path into an object", several)
-      .option("--algorithm <name>", "signature algorithm to allow; may be repeated", several)
-      .option("--token-type <type>", "typ of its tokens' header: at+jwt, JWT or absent")
-      .option("--max-lifetime <duration>", "longest life of its tokens, at most 24h", durationUpTo("24h"))
-      .option("--introspection-endpoint <url>", "where opaque tokens are introspected")
-      .option(
-        "--introspection-client-id <id>",
-        "client for it; its secret is read from the environment, BULKHEAD_INTROSPECTION_SECRET",
-      )
-      .action(
-        withServer<AddFlags>(context, async (client, options, [issuer = ""]) => {
-          const added = await client.call("POST", namedCollection(options), {
-            issuer,
-            profile: options.profile,
-            jwksUri: options.jwksUri,
-            audience: options.audience,
-            otherAudiences: options.otherAudience,
-            tenantClaim: options.tenantClaim === false ? null : options.tenantClaim,
-            tenantValue: options.tenantValue,
-            scopeClaims: options.scopeClaim,
-            rolesClaim: options.rolesClaim,
-            algorithms: options.algorithm,
-            tokenType: options.tokenType,
-            maxLifetimeSeconds: options.maxLifetime,
-            introspection: introspectionOf(options, context),
-          });
-          show(added, options.json === true);
-        }),
-      ),
+    withOneOf(
+      ["tenant-claim", "no-tenant-claim"],
+      adminCommand("add", "Register an issuer for a tenant, map a broker to it, or declare a broker.")
+        .argument("<issuer>", "the iss of its tokens, exactly")
+        .option("--tenant <tenant>", "id or slug")
+        .option("--broker", "declare an issuer that serves several tenants (instead of --tenant)")
+        .option("--profile <name>", "auth0, okta, entra, workos, keycloak, cognito or generic")
+        .option("--jwks-uri <url>", "its keys; found through its metadata where absent")
+        .option("--audience <audience>", "audience to expect instead of the tenant's resource identifier")
+        .option("--other-audience <audience>", "audience that may stand beside it; may be repeated", several)
+        .option("--tenant-claim <name>", "claim that names the tenant")
+        .option("--no-tenant-claim", "none does: the issuer serves this tenant alone")
+        .option("--tenant-value <value>", "its value for this tenant")
+        .option("--scope-claim <name>", "claim that carries permissions; may be repeated", several)
+        .option("--roles-claim <name>", "claim that names roles; repeated: the path into an object", several)
+        .option("--algorithm <name>", "signature algorithm to allow; may be repeated", several)
+        .option("--token-type <type>", "typ of its tokens' header: at+jwt, JWT or absent")
+        .option("--max-lifetime <duration>", "longest life of its tokens, at most 24h", durationUpTo("24h"))
+        .option("--introspection-endpoint <url>", "where opaque tokens are introspected")
+        .option(
+          "--introspection-client-id <id>",
+          "client for it; its secret is read from the environment, BULKHEAD_INTROSPECTION_SECRET",
+        )
+        .action(
+          withServer<AddFlags>(context, async (client, options, [issuer = ""]) => {
+            const added = await client.call("POST", namedCollection(options), {
+              issuer,
+              profile: options.profile,
+              jwksUri: options.jwksUri,
+              audience: options.audience,
+              otherAudiences: options.otherAudience,
+              tenantClaim: options.tenantClaim === false ? null : options.tenantClaim,
+              tenantValue: options.tenantValue,
+              scopeClaims: options.scopeClaim,
+              rolesClaim: options.rolesClaim,
+              algorithms: options.algorithm,
+              tokenType: options.tokenType,
+              maxLifetimeSeconds: options.maxLifetime,
+              introspection: introspectionOf(options, context),
+            });
+            show(added, options.json === true);
+          }),
+        ),
+    ),
   );
 
   issuers.addCommand(
@@ -108,6 +111,19 @@ export function issuersCommand(context: AdminCommandContext): Command {
       ),
   );
   return issuers;
+}
+
+/** Refuses these options together. They set the same value, so that otherwise the later one would silently hold. */
+function withOneOf(names: readonly string[], command: Command): Command {
+  const given = new Set<string>();
+  for (const name of names) {
+    command.on(`option:${name}`, () => {
+      given.add(name);
+      if (given.size > 1)
+        throw new Fault("usage", { detail: `Give one of ${names.map((one) => `--${one}`).join(" and ")}.` });
+    });
+  }
+  return command;
 }
 
 function collectionOf(tenant: string | undefined): string {

@@ -1,10 +1,12 @@
 import { Command, Option } from "commander";
 import { Fault } from "../core/fault.ts";
+import { looksLikeApiKey, parseApiKey } from "../identity/api-key.ts";
 import { adminPath, notAnAdminApi, type ServerOptions } from "./admin-client.ts";
 import { type AdminCommandContext, adminCommand, several, withServer } from "./admin-command.ts";
 import { durationUpTo } from "./duration.ts";
 import { print, printJson, printRecord } from "./print.ts";
 import { readStandardInput } from "./standard-input.ts";
+import { warnOfUnregisteredIssuer } from "./unregistered-issuer.ts";
 
 interface IssueFlags extends ServerOptions {
   readonly tenant: string;
@@ -92,6 +94,7 @@ export function tokensCommand(context: AdminCommandContext): Command {
               ["signing key", revoked.keyId],
               ["not before", revoked.notBefore],
             ]);
+          if (options.json !== true) warnOfUnregisteredIssuer(options.tenant, revoked);
         }),
       ),
   );
@@ -112,7 +115,7 @@ async function revocationOf(options: RevokeFlags): Promise<object> {
     if (issuer !== undefined) throw usage("--issuer goes with --jti, --subject or --signing-key.");
     return options.all === true
       ? { notBefore: notBefore ?? "now" }
-      : claimsOf((await readStandardInput()).trim());
+      : claimsOf((await readStandardInput()).trim(), options.tenant);
   }
   if (issuer === undefined) {
     throw usage("--jti, --subject and --signing-key need --issuer, the iss of the tokens.");
@@ -122,7 +125,13 @@ async function revocationOf(options: RevokeFlags): Promise<object> {
 }
 
 /** What names a token, read from it. Nothing is verified: a token that is not valid is only revoked besides. */
-function claimsOf(token: string): { readonly issuer: string; readonly jti: string } {
+function claimsOf(token: string, tenant: string): { readonly issuer: string; readonly jti: string } {
+  if (token === "") throw usage("Standard input is empty.");
+  if (looksLikeApiKey(token)) {
+    // Of the key, the id alone: the rest is its secret.
+    const id = parseApiKey(token)?.id ?? "<id>";
+    throw usage(`That is an API key: remove it with bulkhead keys remove ${id} --tenant ${tenant}`);
+  }
   let claims: unknown;
   try {
     claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8"));

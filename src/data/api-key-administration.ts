@@ -9,6 +9,8 @@ import type { SystemDoor } from "./system-door.ts";
 
 /** Keys of a tenant, expired ones included: all of them may be in its snapshot. */
 const MAX_KEYS = 200;
+/** Bytes of their names and permissions together: a tenant that fills it must not take others' time and memory with its snapshot. */
+const MAX_BYTES = 524_288;
 
 interface ApiKeyRow extends PlacedRow {
   id: ApiKeyId;
@@ -29,6 +31,10 @@ const LIST = `
    WHERE k.tenant_id = $1
      AND ($2::bigint IS NULL OR (k.created_at, k.id) > (timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3::text))
    ORDER BY k.created_at, k.id LIMIT $4`;
+
+const COUNT = `
+  SELECT count(*)::int AS keys, coalesce(sum(octet_length(k.name || array_to_string(k.permissions, ' '))), 0)::int AS bytes
+    FROM bulkhead.api_keys k WHERE k.tenant_id = $1`;
 
 const INSERT = `
   INSERT INTO bulkhead.api_keys AS k (id, tenant_id, name, secret_hash, permissions, expires_at, created_by)
@@ -52,11 +58,10 @@ export function createApiKeyAdministration(system: SystemDoor) {
         const locked = await lockTenant(db, tenant);
         if (locked === null) return { kind: "tenant_not_found" } as const;
         if (!locked.apiKeys) return { kind: "keys_off" } as const;
-        const { rows: counts } = await db.query<{ keys: number }>(
-          "SELECT count(*)::int AS keys FROM bulkhead.api_keys WHERE tenant_id = $1",
-          [locked.id],
-        );
-        if ((counts[0]?.keys ?? 0) >= MAX_KEYS) return { kind: "too_many" } as const;
+        const { rows: counts } = await db.query<{ keys: number; bytes: number }>(COUNT, [locked.id]);
+        const { keys = 0, bytes = 0 } = counts[0] ?? {};
+        const added = Buffer.byteLength(key.name + key.permissions.join(" "));
+        if (keys >= MAX_KEYS || bytes + added > MAX_BYTES) return { kind: "too_many" } as const;
         const { rows } = await db.query<ApiKeyRow>(INSERT, [
           key.id,
           locked.id,

@@ -88,7 +88,8 @@ const SNAPSHOT = `
 const ID_OF_SLUG = "SELECT t.id FROM bulkhead.tenants t WHERE t.slug = $1";
 const ID_OF_KEY = `
   SELECT t.id FROM bulkhead.api_keys k JOIN bulkhead.tenants t ON t.id = k.tenant_id WHERE k.id = $1 AND t.api_keys`;
-const ID_OF_CLAIM = "SELECT b.tenant_id FROM bulkhead.broker_tenants b WHERE b.issuer_id = $1 AND b.claim_value = $2";
+const ID_OF_CLAIM =
+  "SELECT b.tenant_id FROM bulkhead.broker_tenants b WHERE b.issuer_id = $1 AND b.claim_value = $2";
 
 /**
  * Changes told one by one. Beyond it everything may have changed: an instance that starts, or has slept, would otherwise

@@ -25,6 +25,8 @@ export interface DevelopmentIssuers {
   refresh(): Promise<void>;
   /** Of a tenant, or the broker (slug null). Null: there is none. */
   find(slug: Slug | null): Promise<DevelopmentIssuerRecord | null>;
+  /** Tells a tenant whose issuer was removed from one that is gone. */
+  hasTenant(id: TenantId): Promise<boolean>;
 }
 
 interface IssuerRow {
@@ -151,6 +153,12 @@ export function createDevelopmentIssuers(options: {
           id === null ? [] : [{ id, slug, name, scopes }],
         ),
       };
+    },
+    async hasTenant(id) {
+      const { rowCount } = await system.run("read configuration", (db) =>
+        db.query("SELECT 1 FROM bulkhead.tenants WHERE id = $1", [id]),
+      );
+      return rowCount === 1;
     },
   };
 }

@@ -9,6 +9,8 @@ import type { SystemDoor } from "./system-door.ts";
 
 /** Revocations of a tenant, those included that have expired and are not removed yet: all are in its snapshot. */
 const MAX_REVOCATIONS = 5_000;
+/** Bytes of what they name together: a tenant that fills it must not take others' time and memory with its snapshot. */
+const MAX_BYTES = 1_048_576;
 
 interface RevocationRow extends PlacedRow {
   id: RevocationId;
@@ -19,6 +21,12 @@ interface RevocationRow extends PlacedRow {
   expires_at: Date | null;
   created_by: Actor;
   created_at: Date;
+}
+
+interface Counts {
+  revocations: number;
+  same: number;
+  bytes: number;
 }
 
 const COLUMNS = `
@@ -33,7 +41,8 @@ const LIST = `
 
 const COUNT = `
   SELECT count(*)::int AS revocations,
-         count(*) FILTER (WHERE kind = $2 AND issuer IS NOT DISTINCT FROM $3 AND value IS NOT DISTINCT FROM $4)::int AS same
+         count(*) FILTER (WHERE kind = $2 AND issuer IS NOT DISTINCT FROM $3 AND value IS NOT DISTINCT FROM $4)::int AS same,
+         coalesce(sum(octet_length(issuer || value)), 0)::int AS bytes
     FROM bulkhead.revocations WHERE tenant_id = $1`;
 
 /** greatest() is null only where both are: a signing key's moment and expiry. */
@@ -62,9 +71,12 @@ export function createRevocationAdministration(system: SystemDoor) {
         const locked = await lockTenant(db, tenant);
         if (locked === null) return { kind: "tenant_not_found" } as const;
         const identity = [locked.id, target.kind, target.issuer, target.value];
-        const { rows: counts } = await db.query<{ revocations: number; same: number }>(COUNT, identity);
-        const { revocations = 0, same = 0 } = counts[0] ?? {};
-        if (same === 0 && revocations >= MAX_REVOCATIONS) return { kind: "too_many" } as const;
+        const { rows: counts } = await db.query<Counts>(COUNT, identity);
+        const { revocations = 0, same = 0, bytes = 0 } = counts[0] ?? {};
+        const added = Buffer.byteLength((target.issuer ?? "") + (target.value ?? ""));
+        const full = revocations >= MAX_REVOCATIONS || bytes + added > MAX_BYTES;
+        // What is there already is only given its later moment.
+        if (same === 0 && full) return { kind: "too_many" } as const;
         const { rows } = await db.query<RevocationRow>(REVOKE, [
           id,
           ...identity,

@@ -7,6 +7,8 @@ import type { SystemDoor } from "./system-door.ts";
 
 /** Subjects of a tenant that have roles assigned: all are in its snapshot. */
 const MAX_ASSIGNMENTS = 2_000;
+/** Bytes of what they say together: a tenant that fills it must not take others' time and memory with its snapshot. */
+const MAX_BYTES = 1_048_576;
 
 interface RoleAssignmentRow extends PlacedRow {
   issuer: string;
@@ -14,6 +16,12 @@ interface RoleAssignmentRow extends PlacedRow {
   roles: string[];
   created_at: Date;
   place: string;
+}
+
+interface Counts {
+  assignments: number;
+  same: number;
+  bytes_of_others: number;
 }
 
 /** Names an assignment in a cursor, which a subject could be too long for: 128 bits of SHA-256 are unique enough. */
@@ -31,8 +39,10 @@ const LIST = `
    ORDER BY a.created_at, ${PLACE} COLLATE "C" LIMIT $4`;
 
 const COUNT = `
-  SELECT count(*)::int AS assignments, count(*) FILTER (WHERE issuer = $2 AND subject = $3)::int AS same
-    FROM bulkhead.role_assignments WHERE tenant_id = $1`;
+  SELECT count(*)::int AS assignments, count(*) FILTER (WHERE a.issuer = $2 AND a.subject = $3)::int AS same,
+         coalesce(sum(octet_length(a.issuer || a.subject || array_to_string(a.roles, ' ')))
+                    FILTER (WHERE NOT (a.issuer = $2 AND a.subject = $3)), 0)::int AS bytes_of_others
+    FROM bulkhead.role_assignments a WHERE a.tenant_id = $1`;
 
 const ASSIGN = `
   INSERT INTO bulkhead.role_assignments AS a (tenant_id, issuer, subject, roles) VALUES ($1, $2, $3, $4)
@@ -60,13 +70,11 @@ export function createRoleAssignmentAdministration(system: SystemDoor) {
         if (locked === null) return { kind: "tenant_not_found" } as const;
         const unknown = roles.filter((role) => !Object.hasOwn(locked.roles, role));
         if (unknown.length > 0) return { kind: "roles_unknown", roles: unknown } as const;
-        const { rows: counts } = await db.query<{ assignments: number; same: number }>(COUNT, [
-          locked.id,
-          issuer,
-          subject,
-        ]);
-        const { assignments = 0, same = 0 } = counts[0] ?? {};
+        const { rows: counts } = await db.query<Counts>(COUNT, [locked.id, issuer, subject]);
+        const { assignments = 0, same = 0, bytes_of_others: bytes = 0 } = counts[0] ?? {};
         if (same === 0 && assignments >= MAX_ASSIGNMENTS) return { kind: "too_many" } as const;
+        const added = Buffer.byteLength(issuer + subject + roles.join(" "));
+        if (bytes + added > MAX_BYTES) return { kind: "too_many" } as const;
         const { rows } = await db.query<RoleAssignmentRow>(ASSIGN, [locked.id, issuer, subject, roles]);
         if (rows[0] === undefined) throw new Fault("internal", { detail: "The roles were not written." });
         const kind = same === 0 ? ("created" as const) : ("replaced" as const);

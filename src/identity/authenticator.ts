@@ -20,6 +20,8 @@ export interface Attempt {
   /** The request target as received. */
   readonly url: string;
   readonly method: string;
+  /** Where it comes from. */
+  readonly address: string;
   /**
    * The refusal of an address that keeps failing. It waits for no tenant to be read, and no token of it is verified or
    * asked about: what was accepted before passes (a token that is bound to a key with its proof), and all else ends with
@@ -36,8 +38,8 @@ export interface Authenticator {
    * for the caller to see.
    *
    * @returns a refusal `route_unknown` for a slug that nobody has, before any credential is looked at;
-   *   `credentials_malformed`, `credentials_missing`, `token_invalid`, `dpop_proof_invalid`, `keys_unavailable` or
-   *   `introspection_unavailable`, with the scopes and schemes that the challenge needs.
+   *   `credentials_malformed`, `credentials_missing`, `token_invalid`, `dpop_proof_invalid`, `keys_unavailable`,
+   *   `introspection_unavailable` or `rate_limited`, with the scopes and schemes that the challenge needs.
    */
   authenticate(
     attempt: Attempt & { readonly slug: Slug | null },
@@ -135,7 +137,7 @@ export function createAuthenticator(parts: {
   const prove = (
     { form, token }: TokenCredentials,
     door: Door,
-    flooding: Refusal | null,
+    { address, flooding }: Attempt,
   ): Eventually<VerifiedToken | Refusal> => {
     if (form === "jwt") {
       return flooding === null ? verifier.verify(token, door) : (verifier.recall(token, door) ?? flooding);
@@ -150,6 +152,7 @@ export function createAuthenticator(parts: {
       tenantId: door.named?.id ?? null,
       audience: registration.audience ?? door.resource,
       tenantOf: door.tenantOf,
+      address,
       nowMs: clock.now(),
     };
     return flooding === null
@@ -178,7 +181,7 @@ export function createAuthenticator(parts: {
     attempt: Attempt,
   ): Eventually<Caller | Refusal> => {
     const { scheme } = credentials;
-    return after(prove(credentials, door, attempt.flooding), (token) => {
+    return after(prove(credentials, door, attempt), (token) => {
       if (isRefusal(token)) return refused(token, door.named);
       const accept = (snapshot: TenantSnapshot | null): Caller | Refusal => {
         if (snapshot === null) {

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
+import { askNameServers, type NameAddress } from "./name-resolution.ts";
 import { isLoopbackAddress, isSpecialAddress } from "./private-addresses.ts";
 
 /**
@@ -23,8 +24,13 @@ export interface GuardedFetchOptions {
   readonly allowPrivateAddresses: boolean | readonly string[];
   /** Milliseconds for the whole exchange. Default 3,000. */
   readonly timeoutMs?: number;
-  /** Resolves a host name to all its addresses; the system's resolver by default. */
-  readonly resolve?: (hostname: string) => Promise<readonly { address: string; family: number }[]>;
+  /**
+   * Resolves a host name to all its addresses. By default the system's resolver does for the names that may be private or
+   * of this machine, which its hosts file may have; all others are asked of the name servers.
+   */
+  readonly resolve?: (hostname: string) => Promise<readonly NameAddress[]>;
+  /** Name servers to ask, as addresses with ports; those of the system by default. */
+  readonly nameServers?: readonly string[];
 }
 
 const TIMEOUT_MS = 3000;
@@ -36,15 +42,26 @@ const MAX_BYTES = 262_144;
  * so that a name that resolves differently the second time gains nothing.
  */
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
-  const resolve = options.resolve ?? ((hostname: string) => lookup(hostname, { all: true }));
+  const { nameServers } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
 
   function mayConnect(url: URL, hostname: string, address: string): boolean {
     if (url.protocol === "http:") return isLoopbackAddress(address);
     if (!isSpecialAddress(address)) return true;
     if (options.allowLoopbackHttp && isLoopbackAddress(address)) return true;
+    return mayBePrivate(hostname);
+  }
+
+  function mayBePrivate(hostname: string): boolean {
     const allowed = options.allowPrivateAddresses;
     return typeof allowed === "boolean" ? allowed : allowed.includes(hostname);
+  }
+
+  function resolve(hostname: string, signal: AbortSignal): Promise<readonly NameAddress[]> {
+    if (options.resolve !== undefined) return options.resolve(hostname);
+    return options.allowLoopbackHttp || mayBePrivate(hostname)
+      ? lookup(hostname, { all: true })
+      : askNameServers(hostname, { signal, nameServers });
   }
 
   function check(address: string): { url: URL; hostname: string } {
@@ -62,8 +79,9 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
 
   return async (address, request = {}) => {
     const { url, hostname } = check(address);
+    const signal = AbortSignal.timeout(timeoutMs);
     const guardedLookup: LookupFunction = (name, wanted, done) => {
-      resolve(name).then(
+      resolve(name, signal).then(
         (found) => {
           const first = found[0];
           if (first === undefined || !found.every((one) => mayConnect(url, hostname, one.address))) {
@@ -77,7 +95,6 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
         (error) => done(error, ""),
       );
     };
-    const signal = AbortSignal.timeout(timeoutMs);
     try {
       return await exchange(url, request, { agent: false, lookup: guardedLookup, signal });
     } catch (error) {

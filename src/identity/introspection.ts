@@ -4,16 +4,20 @@ import type { IssuerId } from "../core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { TrustedIssuer } from "../tenancy/tenant-snapshot.ts";
 import type { GuardedFetch } from "./guarded-fetch.ts";
+import { createQuestionPlaces } from "./question-places.ts";
 import { type JsonObject, parseStrictObject } from "./strict-json.ts";
 import { checkClaims } from "./token-claims.ts";
 import { checkUse } from "./token-header.ts";
 import { own } from "./token-parts.ts";
-import type { IntrospectionPurpose, Introspector, VerifiedToken } from "./verified-token.ts";
+import {
+  INTROSPECTION_LIMIT,
+  type IntrospectionPurpose,
+  type Introspector,
+  type VerifiedToken,
+} from "./verified-token.ts";
 
 /** Milliseconds for which an answer is used again, counted from the question: what a revocation at the issuer may take. */
 const KEEP_MS = 30_000;
-/** Questions to one registration's endpoint at once: anybody can send tokens to ask about. */
-const MAX_OUTSTANDING = 20;
 /** Answers kept of all registrations together. */
 const CACHE_SIZE = 10_000;
 const RETRY_AFTER_MS = 1000;
@@ -37,7 +41,7 @@ export function createIntrospector(parts: {
   const { clock, fetch, openSecret } = parts;
   const kept = new Map<string, { readonly token: VerifiedToken; readonly until: number }>();
   const asking = new Map<string, Promise<VerifiedToken | Refusal>>();
-  const outstanding = new Map<IssuerId, number>();
+  const places = createQuestionPlaces();
 
   function recall(key: string, nowMs: number): VerifiedToken | null {
     const entry = kept.get(key);
@@ -76,18 +80,13 @@ export function createIntrospector(parts: {
   }
 
   async function askAndKeep(key: string, token: string, purpose: IntrospectionPurpose) {
-    const issuerId = purpose.registration.id;
     const until = clock.monotonic() + KEEP_MS;
-    outstanding.set(issuerId, (outstanding.get(issuerId) ?? 0) + 1);
     try {
       const answer = await ask(token, purpose);
       if (!isRefusal(answer)) keep(key, answer, until);
       return answer;
     } finally {
       asking.delete(key);
-      const others = (outstanding.get(issuerId) ?? 1) - 1;
-      if (others === 0) outstanding.delete(issuerId);
-      else outstanding.set(issuerId, others);
     }
   }
 
@@ -96,10 +95,10 @@ export function createIntrospector(parts: {
       const key = keyOf(token, purpose);
       const known = recall(key, purpose.nowMs) ?? asking.get(key);
       if (known !== undefined) return known;
-      if ((outstanding.get(purpose.registration.id) ?? 0) >= MAX_OUTSTANDING) {
-        return unavailable("too many questions at once");
-      }
-      const answer = askAndKeep(key, token, purpose);
+      const leave = places.take(purpose.registration.id, purpose.address);
+      if (leave === "full") return unavailable("too many questions at once");
+      if (leave === "too_many") return tooMany();
+      const answer = askAndKeep(key, token, purpose).finally(leave);
       asking.set(key, answer);
       return answer;
     },
@@ -145,6 +144,14 @@ function basicAuthorization(clientId: string, secret: string): string {
 
 function invalid(cause: string): Refusal {
   return refuse("token_invalid", { cause: `introspection: ${cause}` });
+}
+
+function tooMany(): Refusal {
+  return refuse("rate_limited", {
+    retryAfterMs: RETRY_AFTER_MS,
+    data: { limit: INTROSPECTION_LIMIT },
+    cause: "introspection: too many questions of one address at once",
+  });
 }
 
 function unavailable(cause: string): Refusal {

@@ -3,6 +3,7 @@ import { parseStrictObject } from "./strict-json.ts";
 import { own } from "./token-parts.ts";
 
 const MAX_URL_LENGTH = 2000;
+const MAX_NAME_LENGTH = 500;
 
 /**
  * Finds where an issuer publishes its keys, from its metadata (RFC 8414, OpenID Connect Discovery). Metadata count only
@@ -50,11 +51,22 @@ async function readMetadata(
   }
   const metadata = parseStrictObject(bytes);
   if (typeof metadata === "string") return `the answer ${metadata}`;
-  if (own(metadata, "issuer") !== issuer) return "the metadata are those of another issuer";
+  const named = own(metadata, "issuer");
+  if (named !== issuer) return `the metadata are those of another issuer${nameOf(named)}`;
   const jwksUri = own(metadata, "jwks_uri");
   if (jwksUri === undefined) return "the metadata name no jwks_uri";
   if (!isKeyAddress(jwksUri, issuer)) return "jwks_uri is not an https URL";
   return { jwksUri };
+}
+
+/** For the text: only a URL of bounded length and visible ASCII, since whoever answers there could write anything. */
+function nameOf(value: unknown): string {
+  const isName =
+    typeof value === "string" &&
+    value.length <= MAX_NAME_LENGTH &&
+    /^https?:\/\/[\x21-\x7e]+$/.test(value) &&
+    URL.canParse(value);
+  return isName ? `, ${value}` : "";
 }
 
 /** As safe as the issuer's own address; http is that of an issuer of the development mode. */

@@ -55,6 +55,8 @@ interface IssuerKeys {
   searchedUntil: number;
   /** Hashes of what was looked for and not found, oldest first, and when. */
   readonly missing: Map<string, number>;
+  /** Key ids that the issuer has withdrawn, the last time that it withdrew any. */
+  withdrawn: ReadonlySet<unknown>;
 }
 
 export function createKeySets(
@@ -80,6 +82,7 @@ export function createKeySets(
       fault: "",
       searchedUntil: Number.NEGATIVE_INFINITY,
       missing: new Map(),
+      withdrawn: new Set(),
     };
     records.delete(issuer.id);
     records.set(issuer.id, record);
@@ -94,7 +97,10 @@ export function createKeySets(
     try {
       const before = record.set;
       record.set = readKeySet(await fetch(record.jwksUri), before);
-      for (const key of before?.keys ?? []) if (!record.set.keys.includes(key)) withdrawn.add(key);
+      const { keys } = record.set;
+      const gone = before?.keys.filter((key) => !keys.includes(key)) ?? [];
+      for (const key of gone) withdrawn.add(key);
+      if (gone.length > 0) record.withdrawn = new Set(gone.map(({ jwk }) => jwk.kid));
       record.readAt = clock.monotonic();
       record.failures = 0;
     } catch (error) {
@@ -142,9 +148,11 @@ export function createKeySets(
       const now = clock.monotonic();
       const wait = admitReading(record, now);
       if (wait > 0) {
+        if (record.failures > 0 || isMissing(record, wanted, now) || record.withdrawn.has(wanted.kid)) {
+          return settle(record, wanted);
+        }
         // Strangers may have used up the searches, and clients throw away a token that is called invalid.
-        const unsearched = record.failures === 0 && !isMissing(record, wanted, now);
-        return unsearched ? laterSearched(wait) : settle(record, wanted);
+        return unsearched(wait);
       }
     }
     await readOnce(record);
@@ -225,7 +233,7 @@ function missingName({ alg, kid }: WantedKey): string {
   return hash("sha256", `${alg}\n${kid ?? ""}`, "base64");
 }
 
-function laterSearched(waitMs: number): Refusal {
+function unsearched(waitMs: number): Refusal {
   return refuse("keys_unavailable", {
     retryAfterMs: Math.max(1000, Math.ceil(waitMs)),
     cause: "key set: kid is unknown, and too many others were looked for",

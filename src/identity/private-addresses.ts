@@ -4,7 +4,7 @@ const LOOPBACK = listOf(["127.0.0.0/8"], ["::1/128"]);
 
 /**
  * Addresses that are not of the public internet (IANA special-purpose registries), among them those that embed an
- * IPv4 address (NAT64, 6to4, Teredo), through which a private one could be reached.
+ * IPv4 address (NAT64, 6to4, Teredo, and RFC 2765's translated ones), through which a private one could be reached.
  */
 const SPECIAL = listOf(
   [
@@ -26,6 +26,7 @@ const SPECIAL = listOf(
   ],
   [
     "::/96",
+    "::ffff:0:0:0/96",
     "64:ff9b::/96",
     "64:ff9b:1::/48",
     "100::/64",

@@ -41,13 +41,21 @@ export interface IntrospectionPurpose {
   /** The one audience expected. */
   readonly audience: string;
   readonly tenantOf: TenantSource;
+  /** Where the request comes from: nobody may have all the questions. */
+  readonly address: string;
   /** Milliseconds since 1970. */
   readonly nowMs: number;
 }
 
+/** `data.limit` of a refusal `rate_limited` of an address that asks about too many tokens at once: it counts as a failure. */
+export const INTROSPECTION_LIMIT = "introspections";
+
 /** Asks an issuer about a token of its own that nobody else can read (RFC 7662). */
 export interface Introspector {
-  /** @returns a refusal `token_invalid`, or `introspection_unavailable` where the issuer does not answer. */
+  /**
+   * @returns a refusal `token_invalid`, `introspection_unavailable` where the issuer does not answer, or `rate_limited`
+   *   where the address has too many questions under way.
+   */
   introspect(
     token: string,
     purpose: IntrospectionPurpose,

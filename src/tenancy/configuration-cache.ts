@@ -113,8 +113,7 @@ function createNews(): News {
       if (everything) ofAll = version;
       else for (const tenantId of tenants) ofTenants.set(tenantId, version);
     },
-    versionFor: (tenantId) =>
-      tenantId === null ? ofAny : Math.max(ofAll, ofTenants.get(tenantId) ?? 0),
+    versionFor: (tenantId) => (tenantId === null ? ofAny : Math.max(ofAll, ofTenants.get(tenantId) ?? 0)),
   };
 }
 

@@ -70,7 +70,8 @@ export function createTenantDirectory(options: {
 
   const ofId = (id: TenantId) => snapshots.get(id, () => source.snapshotOfId(id));
   const ofFound = (id: TenantId | null) => (id === null ? null : ofId(id));
-  const follow = (id: Eventually<TenantId | null>) => (id instanceof Promise ? id.then(ofFound) : ofFound(id));
+  const follow = (id: Eventually<TenantId | null>) =>
+    id instanceof Promise ? id.then(ofFound) : ofFound(id);
   const ofSlug = (slug: Slug) => follow(slugs.get(slug, () => source.idOfSlug(slug)));
 
   let underWay: Promise<void> | null = null;

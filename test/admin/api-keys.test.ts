@@ -128,6 +128,22 @@ describe("creating an API key", () => {
     expect((await create("globex")).status).toBe(201);
   });
 
+  it("never passes 512 KB in all", async () => {
+    await server.database.admin(
+      `INSERT INTO bulkhead.api_keys (id, tenant_id, name, secret_hash, permissions, expires_at, created_by)
+       SELECT 'key_' || lpad(n::text, 26, '0'), t.id, 'k', sha256('x'), ARRAY[repeat('a', 5241)], now() - interval '1 day', '{}'
+         FROM bulkhead.tenants t, generate_series(1, 100) AS n WHERE t.slug = 'acme'`,
+    );
+    // 88 bytes are left.
+    const fits = { name: "k", permissions: ["b".repeat(80), "c".repeat(6)] };
+    expect((await create("acme", { ...fits, name: "kk" })).body).toMatchObject({
+      status: 409,
+      code: "too_many",
+    });
+    expect((await create("acme", fits)).status).toBe(201);
+    expect((await create("globex", fits)).status).toBe(201);
+  });
+
   it.each([
     ["now", () => new Date().toISOString()],
     ["in the past", () => inDays(-1)],

@@ -47,7 +47,8 @@ export function callersByName(system: SystemDoor): AdminApiOptions["authenticate
       async administrator({ rawHeaders }) {
         const at = rawHeaders.findIndex((name) => name.toLowerCase() === "authorization");
         const slug = parseSlug(/^Bearer administrator\.(.+)$/.exec(rawHeaders[at + 1] ?? "")?.[1] ?? "");
-        const snapshot = slug === null ? null : await source.snapshotOfSlug(slug);
+        const id = slug === null ? null : (await source.idOfSlug(slug)).found;
+        const snapshot = id === null ? null : (await source.snapshotOfId(id)).found;
         if (snapshot === null) return refuse("operator_token_required");
         const principal: Principal = {
           ...ADMINISTRATOR,

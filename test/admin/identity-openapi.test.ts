@@ -55,7 +55,7 @@ it("what is answered is described, member by member", async () => {
     ],
     ["CreatedApiKey", "ApiKeyPage", await post("/tenants/acme/keys", { name: "x", permissions: ["a"] })],
     [
-      "RoleAssignment",
+      "PutRoleAssignment",
       "RoleAssignmentPage",
       await post(
         "/tenants/acme/role-assignments",
@@ -77,8 +77,8 @@ it("what is answered is described, member by member", async () => {
     { notBefore: 1 },
   ]) {
     const revoked = await post("/tenants/acme/revocations", body);
-    expect(validates("Revocation", revoked)).toBe(true);
-    expect(properties("Revocation")).toEqual(expect.arrayContaining(Object.keys(revoked)));
+    expect(validates("CreatedRevocation", revoked)).toBe(true);
+    expect(properties("CreatedRevocation")).toEqual(expect.arrayContaining(Object.keys(revoked)));
   }
   expect(validates("RevocationPage", await list("/tenants/acme/revocations"))).toBe(true);
 });

@@ -26,7 +26,11 @@ export interface IdentityServer extends AdminServer {
 }
 
 export async function startIdentityServer(
-  options: { readonly allowLoopback?: boolean; readonly masterKey?: boolean } = {},
+  options: {
+    readonly allowLoopback?: boolean;
+    readonly masterKey?: boolean;
+    readonly privateAddresses?: boolean;
+  } = {},
 ): Promise<IdentityServer> {
   const database = await createTestDatabase();
   const box = createSecretBox(randomBytes(32).toString("base64url"));
@@ -34,6 +38,7 @@ export async function startIdentityServer(
   const fetched: string[] = [];
   const fetch = async (url: string): Promise<Uint8Array> => {
     fetched.push(url);
+    if (options.privateAddresses === true) throw new Error("the name has an address that is not public");
     if (!metadata.has(url)) throw new Error("connect ECONNREFUSED 10.9.8.7:443");
     return Buffer.from(JSON.stringify(metadata.get(url)));
   };
@@ -60,7 +65,8 @@ export async function startIdentityServer(
       server.call(method, path, { body, token: administratorOf(tenant) }),
     async snapshot(slug) {
       const parsed = parseSlug(slug);
-      const snapshot = parsed === null ? null : await source.snapshotOfSlug(parsed);
+      const id = parsed === null ? null : (await source.idOfSlug(parsed)).found;
+      const snapshot = id === null ? null : (await source.snapshotOfId(id)).found;
       if (snapshot === null) throw new TypeError(`There is no tenant ${slug}.`);
       return snapshot;
     },

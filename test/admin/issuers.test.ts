@@ -164,10 +164,9 @@ describe("registering an issuer", () => {
 });
 
 describe("an issuer that cannot be registered", () => {
-  it("is refused in the same words whoever has it, and without asking it anything", async () => {
-    const [taken, broker, mine, development] = [newUrl(), newUrl(), newUrl(), newUrl()];
+  it("is refused in the same words whichever other has it, and without asking it anything", async () => {
+    const [taken, broker, development] = [newUrl(), newUrl(), newUrl()];
     await add("globex", own({ issuer: taken }));
-    await add("acme", own({ issuer: mine }));
     await server.call("POST", "/brokers", { body: own({ issuer: broker, tenantClaim: "org" }) });
     await server.database.admin(
       "INSERT INTO bulkhead.issuers (id, issuer, jwks_uri, tenant_claim, development) VALUES ('iss_00000000000000000000000001', $1, 'x', 'tenant_id', true)",
@@ -178,14 +177,18 @@ describe("an issuer that cannot be registered", () => {
     try {
       const answers = [
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: taken, tenantClaim: null }),
-        await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: mine, tenantClaim: null }),
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: broker, tenantValue: "x" }),
         await server.callAs("acme", "POST", "/tenants/acme/issuers", { issuer: broker, tenantClaim: null }),
         await add("acme", { issuer: development, tenantValue: "x" }),
         await inDevelopment.call("POST", "/tenants/acme/issuers", { body: own({ issuer: reserved }) }),
+      ].map(withoutOperation);
+      const asBrokers = [
         await inDevelopment.call("POST", "/brokers", { body: own({ issuer: reserved, tenantClaim: "x" }) }),
         await server.call("POST", "/brokers", { body: own({ issuer: broker, tenantClaim: "org" }) }),
       ].map(withoutOperation);
+      const detail = "This issuer cannot be declared as a broker.";
+      expect(asBrokers[0]).toMatchObject({ status: 409, rest: { code: "issuer_refused", detail } });
+      expect(asBrokers[1]).toEqual(asBrokers[0]);
       expect(answers[0]).toMatchObject({ status: 409, rest: { code: "issuer_refused" } });
       for (const answer of answers) expect(answer).toEqual(answers[0]);
     } finally {
@@ -208,13 +211,15 @@ describe("an issuer that a tenant has", () => {
     await server.callAs("globex", "POST", "/tenants/globex/issuers", own({ issuer }));
     const body = own({ issuer });
     expect((await add("acme", body)).body).toMatchObject(heldBy("globex"));
-    expect((await add("globex", body)).body).toMatchObject(heldBy("globex"));
+    const mine = "This issuer is already registered for this tenant.";
+    expect((await add("globex", body)).body).toMatchObject({ code: "issuer_refused", detail: mine });
     const broker = await server.call("POST", "/brokers", { body: { ...body, tenantClaim: "org" } });
     expect(broker.body).toMatchObject(heldBy("globex"));
     for (const tenant of ["acme", "globex"]) {
       const answer = await server.callAs(tenant, "POST", `/tenants/${tenant}/issuers`, body);
       expect(answer.body).toMatchObject({ status: 409, code: "issuer_refused" });
       expect(JSON.stringify(answer.body)).not.toContain("globex");
+      expect(answer.body.detail === mine).toBe(tenant === "globex");
     }
     expect(JSON.stringify(server.events)).not.toContain("registered for the tenant");
   });
@@ -253,6 +258,38 @@ describe("an issuer's keys", () => {
     const answer = await add("acme", { issuer, tenantClaim: null });
     expect([answer.status, errorPaths(answer)]).toEqual([400, ["issuer"]]);
     expect((await server.snapshot("acme")).issuers).toEqual([]);
+  });
+
+  it("of metadata of another issuer: the operator is told which, nobody to send the keys by hand", async () => {
+    const issuer = newUrl();
+    server.metadata.set(`${issuer}.well-known/oauth-authorization-server`, {
+      issuer: "https://other.example/",
+      jwks_uri: "https://other.example/keys",
+    });
+    const body = { issuer, tenantClaim: null };
+    const told = String((await add("acme", body)).body.detail);
+    expect(told).toContain("another issuer, https://other.example/");
+    const untold = await server.callAs("acme", "POST", "/tenants/acme/issuers", body);
+    expect(String(untold.body.detail)).toContain("those of another issuer");
+    expect(JSON.stringify(untold.body)).not.toContain("other.example");
+    for (const detail of [told, String(untold.body.detail)]) expect(detail).not.toContain("send jwksUri");
+    const absent = { issuer: newUrl(), tenantClaim: null };
+    expect(String((await add("acme", absent)).body.detail)).toContain("; send jwksUri");
+  });
+
+  it("of a host with a private address: the operator is told what allows it, a tenant not even that it has one", async () => {
+    const inside = await startIdentityServer({ privateAddresses: true });
+    try {
+      const body = { issuer: newUrl(), tenantClaim: null };
+      const told = await inside.call("POST", "/tenants/acme/issuers", { body });
+      expect(String(told.body.detail)).toContain("--allow-private-host");
+      expect(String(told.body.detail)).not.toContain("send jwksUri");
+      const untold = await inside.callAs("acme", "POST", "/tenants/acme/issuers", body);
+      const absent = await server.callAs("acme", "POST", "/tenants/acme/issuers", body);
+      expect(withoutOperation(untold)).toEqual(withoutOperation(absent));
+    } finally {
+      await inside.stop();
+    }
   });
 
   it("are missing for a reason that the operator is told, and a tenant's administrator is not", async () => {

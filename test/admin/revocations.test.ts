@@ -40,6 +40,7 @@ describe("revoking", () => {
       expiresAt: expect.any(String),
       createdAt: expect.any(String),
       createdBy: operator,
+      issuerRegistered: false,
     });
     const kept = Date.parse(String(answer.body.expiresAt)) - Date.now();
     expect(Math.abs(kept - 25 * HOUR_MS)).toBeLessThan(60_000);
@@ -78,9 +79,21 @@ describe("revoking", () => {
       expiresAt: null,
     });
     expect(all.body).not.toHaveProperty("issuer");
+    expect(all.body).not.toHaveProperty("issuerRegistered");
     const { revocations } = await server.snapshot("acme");
     expect([...revocations.signingKeys]).toEqual([subjectKey(ISSUER, "k1")]);
     expect(revocations.notBefore).toBe(Date.parse("2026-01-31T11:00:00Z"));
+  });
+
+  it("says whether the tenant takes tokens of the issuer, as it is at once", async () => {
+    const issuer = "https://registered.example/";
+    const body = { issuer, jwksUri: "https://registered.example/k", tenantClaim: null };
+    expect((await revoke("acme", { issuer, jti: "1" })).body.issuerRegistered).toBe(false);
+    expect((await server.call("POST", "/tenants/acme/issuers", { body })).status).toBe(201);
+    for (const named of [{ jti: "1" }, { subject: "a" }, { keyId: "k" }]) {
+      expect((await revoke("acme", { issuer, ...named })).body.issuerRegistered).toBe(true);
+      expect((await revoke("globex", { issuer, ...named })).body.issuerRegistered).toBe(false);
+    }
   });
 
   it("takes the moment as tokens write it, and rounds it up", async () => {
@@ -142,6 +155,27 @@ describe("revoking", () => {
     expect(answers.filter((answer) => answer.status === 201)).toHaveLength(3);
     expect(answers.filter((answer) => answer.body.code === "too_many")).toHaveLength(5);
     expect((await revoke("acme", { issuer: "https://x", jti: "17" })).status).toBe(200);
+    expect((await revoke("globex", { issuer: ISSUER, jti: "x" })).status).toBe(201);
+  });
+
+  it("never passes 1 MB in all, and then still repeats", async () => {
+    await server.database.admin(
+      `INSERT INTO bulkhead.revocations (id, tenant_id, kind, issuer, value, created_by)
+       SELECT 'rev_' || lpad(n::text, 26, '0'), t.id, 'token', 'https://x', lpad(n::text, 1039, 'x'), '{}'
+         FROM bulkhead.tenants t, generate_series(1, 1000) AS n WHERE t.slug = 'acme'`,
+    );
+    // 576 bytes are left.
+    const issuer = `https://x/${"y".repeat(321)}`;
+    const fits = { issuer, jti: "z".repeat(245) };
+    expect((await revoke("acme", { ...fits, jti: `${fits.jti}z` })).body).toMatchObject({
+      status: 409,
+      code: "too_many",
+    });
+    expect((await revoke("acme", fits)).status).toBe(201);
+    expect((await revoke("acme", fits)).status).toBe(200);
+    expect((await revoke("acme", { issuer: ISSUER, jti: "x" })).body.code).toBe("too_many");
+    // Everything of the tenant: that names nothing, and is what must not fail.
+    expect((await revoke("acme", { notBefore: 1 })).status).toBe(201);
     expect((await revoke("globex", { issuer: ISSUER, jti: "x" })).status).toBe(201);
   });
 
@@ -213,7 +247,10 @@ describe("revoking", () => {
 describe("a tenant's revocations", () => {
   it("are listed to it in order of creation, page by page, and gone when they have expired", async () => {
     const created: unknown[] = [];
-    for (let i = 0; i < 5; i++) created.push((await revoke("acme", { issuer: ISSUER, jti: `${i}` })).body);
+    for (let i = 0; i < 5; i++) {
+      const { issuerRegistered, ...revoked } = (await revoke("acme", { issuer: ISSUER, jti: `${i}` })).body;
+      created.push(revoked);
+    }
     await revoke("globex", { issuer: ISSUER, jti: "0" });
     const pages = await allPages(server, "/tenants/acme/revocations", 2);
     expect(pages.map((page) => page.length)).toEqual([2, 2, 1]);
@@ -227,7 +264,7 @@ describe("a tenant's revocations", () => {
   });
 
   it("are taken back one by one, once", async () => {
-    const { body } = await revoke("acme", { issuer: ISSUER, jti: "x" });
+    const { issuerRegistered, ...body } = (await revoke("acme", { issuer: ISSUER, jti: "x" })).body;
     const changes = server.changes();
     server.events.length = 0;
     const path = `/tenants/acme/revocations/${String(body.id)}`;

@@ -87,10 +87,26 @@ describe("a new tenant is refused", () => {
     ["with a tool set of a bad name", { slug: "valid", name: "x", toolSets: ["ok", "not ok"] }, "toolSets.1"],
     ["with too many tool sets", { slug: "valid", name: "x", toolSets: Array(201).fill("a") }, "toolSets"],
     ["with a scope that RFC 6749 does not allow", { slug: "valid", name: "x", scopes: ['a"b'] }, "scopes.0"],
+    [
+      "with a scope that is between client and issuer",
+      { slug: "valid", name: "x", scopes: ["offline_access"] },
+      "scopes.0",
+    ],
+    ["with a scope that is * in part", { slug: "valid", name: "x", scopes: ["tick*"] }, "scopes.0"],
+    [
+      "with a permission that is * in part",
+      { slug: "valid", name: "x", roles: { a: ["b", "c:*d"] } },
+      "roles.a.1",
+    ],
     ["with two scopes in one", { slug: "valid", name: "x", scopes: ["a b"] }, "scopes.0"],
     ["with a role of a bad name", { slug: "valid", name: "x", roles: { "": ["a"] } }, "roles."],
     ["with a role that is no list", { slug: "valid", name: "x", roles: { editor: "a" } }, "roles.editor"],
     ["with too many roles", { slug: "valid", name: "x", roles: many(201, []) }, "roles"],
+    [
+      "with too many permissions in all roles together",
+      { slug: "valid", name: "x", roles: { ...many(10, Array(200).fill("a")), one: ["a"] } },
+      "roles",
+    ],
     ["with settings that are a list", { slug: "valid", name: "x", settings: [] }, "settings"],
     ["with NUL in its settings", { slug: "valid", name: "x", settings: { a: ["\0"] } }, "settings"],
     [
@@ -118,6 +134,26 @@ describe("a new tenant is refused", () => {
     expect(server.takeActs()).toMatchObject([
       { action: "tenants.create", outcome: "refused", code: "input_invalid", tenantId: null, target: null },
     ]);
+  });
+
+  it.each([
+    ['"roles":{"__proto__":["a"]}', "roles.__proto__"],
+    ['"roles":{"\\u005f_proto__":["a"]}', "roles.__proto__"],
+    ['"limits":{"quotas":{"__proto__":{"limit":1,"period":"day"}}}', "limits.quotas.__proto__"],
+    ['"settings":{"__proto__":1}', "settings.__proto__"],
+    ['"settings":{"a":[{"b":{"c":{"d":{"__proto__":1}}}}]}', "settings.a.0.b.__proto__"],
+  ])("with a member that the schemas would drop, as is a change: %s", async (member, path) => {
+    await server.call("PATCH", "/tenants/acme", { body: { roles: { kept: ["a"] } } });
+    for (const [method, at, body] of [
+      ["POST", "/tenants", `{"slug":"valid","name":"x",${member}}`],
+      ["PATCH", "/tenants/acme", `{${member}}`],
+    ] as const) {
+      const answer = await server.call(method, at, { body });
+      expect([answer.status, answer.body.code]).toEqual([400, "input_invalid"]);
+      expect(answer.body.errors).toMatchObject([{ path }]);
+    }
+    expect((await server.call("GET", "/tenants/acme")).body.roles).toEqual({ kept: ["a"] });
+    await server.call("PATCH", "/tenants/acme", { body: { roles: {} } });
   });
 
   it("with settings of nothing but brackets, which would overflow a recursion", async () => {
@@ -157,6 +193,7 @@ describe("what PostgreSQL can store is taken and given back as it was sent", () 
       },
     ],
     [{ limits: { quotas: many(100, { limit: 0, period: "standing" }) } }],
+    [{ roles: many(10, Array(200).fill("a")) }],
   ])("%j", async (change) => {
     const answer = await server.call("PATCH", "/tenants/acme", { body: change });
     expect(answer.status).toBe(200);

@@ -135,6 +135,10 @@ customers:read  role agent
       "vera has no assigned roles any more.\n",
     );
     expect(await dev.tools(url, token)).not.toContain("open_ticket");
+    const misspelt = "--tenant globex --subject vera --issuer https://misspelt.example";
+    const unknown = await dev.bulkhead(`access assign ${misspelt} --role lead`);
+    expect([unknown.status, unknown.stderr]).toEqual([0, "globex takes no tokens of this issuer\n"]);
+    expectDone(await dev.bulkhead(`access unassign ${misspelt}`));
     expectDone(await dev.bulkhead(`access assign ${of} --role lead`));
     expect(expectDone(await dev.bulkhead(`access unassign ${of} --json`)).json()).toMatchObject({
       subject: "vera",

@@ -65,6 +65,26 @@ describe("where the server is", { concurrent: true }, () => {
     expect(ran.stderr).not.toContain("bko_");
   });
 
+  test("the data directory's server gets the token of the environment, or else the directory's", async () => {
+    const tokens: (string | undefined)[] = [];
+    const url = await serve((req, res) => {
+      tokens.push(req.headers.authorization);
+      res.end('{"items":[]}');
+    });
+    const dataDir = join(await bench.directory(), "two-tokens");
+    await mkdir(dataDir);
+    const list = ["keys", "list", "--tenant", "acme", "--data-dir", dataDir];
+    await writeFile(join(dataDir, "server.json"), JSON.stringify({ url, token: "bko_own" }));
+    await bulkhead(list);
+    await bulkhead(list, { BULKHEAD_OPERATOR_TOKEN: "" });
+    expect(tokens).toEqual([`Bearer ${TOKEN}`, "Bearer bko_own"]);
+
+    // Whoever wrote the file must not be sent a token of another server.
+    const elsewhere = { url: "https://elsewhere.example", token: "bko_own" };
+    await writeFile(join(dataDir, "server.json"), JSON.stringify(elsewhere));
+    expectFailed(await bulkhead(list), "setting_invalid", "is not on this machine");
+  });
+
   test.each(["{", "[]", '{"url":1,"token":"x"}', '{"url":"http://127.0.0.1:1"}'])(
     "a file in the data directory that says nothing: %s",
     async (text) => {
@@ -194,7 +214,20 @@ describe("what a server answers", { concurrent: true }, () => {
       "server_unreachable",
       "admin API",
     ],
-    ["an error without a code", "<html>", 502, "admin_refused", "It answered with status 502."],
+    [
+      "an error without a code",
+      "<html>",
+      502,
+      "server_unreachable",
+      "with status 502, is not Bulkhead's admin API",
+    ],
+    [
+      "an error of another server",
+      '{"error":"Not found"}',
+      404,
+      "server_unreachable",
+      "is not Bulkhead's admin",
+    ],
     [
       "a code of a later version",
       '{"code":"teapot","detail":"Short and stout."}',

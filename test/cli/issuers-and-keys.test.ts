@@ -99,6 +99,16 @@ describe("issuers", () => {
   test.each([
     ["add https://x.example", "usage", "Give either --tenant or --broker."],
     ["add https://x.example --tenant acme --broker", "usage", "Give either --tenant or --broker."],
+    [
+      "add https://x.example --tenant acme --no-tenant-claim --tenant-claim org",
+      "usage",
+      "Give one of --tenant-claim and --no-tenant-claim.",
+    ],
+    [
+      "add https://x.example --tenant acme --tenant-claim org --no-tenant-claim",
+      "usage",
+      "Give one of --tenant-claim and --no-tenant-claim.",
+    ],
     ["add --tenant acme", "usage", "missing required argument 'issuer'"],
     ["add https://x.example --tenant acme --max-lifetime 25h", "usage", "It may be at most 24h."],
     ["add https://x.example --tenant nobody --jwks-uri https://x.example/k", "tenant_not_found", "--tenant"],
@@ -173,7 +183,9 @@ describe("keys", () => {
   test("with --json a key and an error are each one line of JSON", async () => {
     expectDone(await dev.bulkhead("keys enable --tenant acme"));
     const key = expectDone(
-      await dev.bulkhead("keys create --tenant acme --name n --permission tickets:* --json"),
+      await dev.bulkhead(
+        "keys create --tenant acme --name n --permission tickets:* --permission tickets:* --json",
+      ),
     ).json();
     expect(key).toMatchObject({ permissions: ["tickets:*"], key: expect.stringMatching(/^bk_/) });
     const removed = expectDone(await dev.bulkhead(`keys remove ${key.id} --tenant acme --json`)).json();
@@ -198,6 +210,7 @@ describe("keys", () => {
       "A duration is a number and s, m",
     ],
     ["create --tenant acme --name n --permission a --expires-in 367d", "usage", "It may be at most 366d."],
+    ["create --tenant acme --name n --permission tick*", "input_invalid", "only as a whole segment"],
     ["list", "usage", "required option '--tenant <tenant>' not specified"],
     ["remove --tenant acme", "usage", "missing required argument 'id'"],
     ["enable --tenant nobody", "tenant_not_found", "There is no such tenant."],

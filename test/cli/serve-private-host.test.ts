@@ -9,6 +9,7 @@ import { migrate } from "../../src/data/migrate.ts";
 import { es256, jwkOf, makeJws } from "../support/hand-made-jws.ts";
 import { mcpMessage, send } from "../support/mcp-request.ts";
 import { selfSignedCertificate } from "../support/self-signed-certificate.ts";
+import { expectFailed, run } from "./admin-commands.ts";
 import { createCommandBench, fixture } from "./bulkhead-command.ts";
 import { createEmptyDatabase, type EmptyDatabase } from "./empty-database.ts";
 
@@ -86,4 +87,17 @@ test.each([
   else expect(answer.json.result.tools.length).toBeGreaterThan(0);
   command.signal("SIGTERM");
   expect(await command.ended).toEqual({ status: 0, signal: null });
+});
+
+test("--allow-private-host of what is no host keeps it from serving", async () => {
+  const env = { DATABASE_URL: database.url, BULKHEAD_PUBLIC_URL: PUBLIC_URL };
+  const args = [
+    "serve",
+    fixture("tools-of-the-process.ts"),
+    "--port",
+    "0",
+    "--allow-private-host",
+    "10.0.0.0/8",
+  ];
+  expectFailed(await run(bench, args, { env }), "setting_invalid", '"10.0.0.0/8" among the hosts');
 });

@@ -7,7 +7,8 @@ import { createProofChecker } from "../../src/identity/dpop-proof.ts";
 import { createIntrospector } from "../../src/identity/introspection.ts";
 import { createKeySets } from "../../src/identity/key-sets.ts";
 import { createTokenVerifier } from "../../src/identity/token-verifier.ts";
-import { type ConfigurationSource, createTenantDirectory } from "../../src/tenancy/tenant-directory.ts";
+import type { ConfigurationSource } from "../../src/tenancy/configuration-source.ts";
+import { createTenantDirectory } from "../../src/tenancy/tenant-directory.ts";
 import type { TenantName } from "../../src/tenancy/tenant-record.ts";
 import type { ApiKey, TenantSnapshot, TrustedIssuer } from "../../src/tenancy/tenant-snapshot.ts";
 import { es256, type JwsRecipe, type Members, thumbprintOf } from "../support/hand-made-jws.ts";
@@ -38,15 +39,24 @@ function createConfiguration() {
   const changed: TenantSnapshot[] = [];
   let brokers: readonly TrustedIssuer[] = [];
   let version = 1;
-  const find = async (is: (one: TenantSnapshot) => boolean) => [...tenants.values()].find(is) ?? null;
+  let whileNamed: () => void = () => {};
+  const find = async (is: (one: TenantSnapshot) => boolean) => ({
+    found: [...tenants.values()].find(is) ?? null,
+    version,
+  });
+  const idOf = async (is: (one: TenantSnapshot) => boolean) => {
+    const { found, ...read } = await find(is);
+    whileNamed();
+    return { ...read, found: found?.id ?? null };
+  };
   const source: ConfigurationSource = {
-    snapshotOfSlug: (slug) => find((one) => one.slug === slug),
-    snapshotOfId: (id) => find((one) => one.id === id),
-    snapshotOfKey: (key) => find(({ apiKeys }) => apiKeys.has(key)),
-    snapshotOfClaim: (issuer, value) =>
-      find(({ issuers }) =>
+    idOfSlug: (slug) => idOf((one) => one.slug === slug),
+    idOfKey: (key) => idOf(({ apiKeys }) => apiKeys.has(key)),
+    idOfClaim: (issuer, value) =>
+      idOf(({ issuers }) =>
         issuers.some((one) => one.broker && one.id === issuer && one.tenantValue === value),
       ),
+    snapshotOfId: (id) => find((one) => one.id === id),
     brokers: async () => brokers,
     async changesSince(since) {
       const tenants = changed.filter((one) => one.version > since).map(({ id }) => id);
@@ -55,6 +65,13 @@ function createConfiguration() {
   };
   return {
     source,
+    /** Runs once, between the reading of whom a key, claim or slug is of, and that of the tenant. */
+    afterNaming(task: () => void) {
+      whileNamed = () => {
+        whileNamed = () => {};
+        task();
+      };
+    },
     setBrokers(list: readonly TrustedIssuer[]) {
       brokers = list;
     },
@@ -146,6 +163,7 @@ export async function startAuthenticator() {
     rawHeaders: ["Host", "mcp.example.com", ...headers],
     url: "/mcp",
     method: "POST",
+    address: "192.0.2.1",
     flooding: null,
     ...more,
   });
@@ -158,6 +176,11 @@ export async function startAuthenticator() {
     authenticator,
     directory,
     removeTenant: (snapshot: TenantSnapshot) => configuration.remove(snapshot),
+    /** Changes a tenant after it was read whom a key, a claim or a slug is of, and before that tenant is read. */
+    changeAfterNaming: (name: "acme" | "globex", change: Partial<TenantSnapshot>) =>
+      configuration.afterNaming(() => {
+        tenants[name] = configuration.put({ ...tenants[name], ...change });
+      }),
     /** Changes a tenant; this instance sees it at once. */
     async change(name: "acme" | "globex", change: Partial<TenantSnapshot>): Promise<TenantSnapshot> {
       tenants[name] = configuration.put({ ...tenants[name], ...change });

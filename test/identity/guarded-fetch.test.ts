@@ -67,6 +67,8 @@ test.each([
   ["::ffff:8.8.8.8", false],
   ["::ffff:192.168.1.1", true],
   ["::ffff:7f00:1", true],
+  ["::ffff:0:7f00:1", true],
+  ["::ffff:0:8.8.8.8", true],
   ["64:ff9b::7f00:1", true],
   ["2002:7f00:1::", true],
   ["::7f00:1", true],

@@ -33,6 +33,7 @@ const purpose = (
   tenantId: ACME,
   audience: RESOURCE,
   tenantOf: "issuer" as const,
+  address: "192.0.2.1",
   nowMs: clock.now(),
   ...changes,
 });
@@ -358,31 +359,76 @@ describe("with hostile answers", () => {
     expect(await asker.introspect(TOKEN, purpose(trusted))).toMatchObject({ kind: "verified" });
   });
 
+  /** Keeps every question, until it is replied to. */
+  function hold(): { readonly asked: () => number; reply(): void } {
+    let waiting: (() => void)[] = [];
+    endpoint.answer = (_req, res) => void waiting.push(() => res.end(JSON.stringify(good())));
+    return {
+      asked: () => waiting.length,
+      reply() {
+        const replies = waiting;
+        waiting = [];
+        for (const reply of replies) reply();
+      },
+    };
+  }
+  const FULL = { code: "introspection_unavailable", retryAfterMs: 1000 };
+  const TOO_MANY = { code: "rate_limited", retryAfterMs: 1000, data: { limit: "introspections" } };
+
   test("at most 20 questions to one registration are under way, and others are not held up by them", async () => {
     const asker = introspector();
-    const waiting: (() => void)[] = [];
-    const twenty = new Promise<void>((resolve) => {
-      endpoint.answer = (_req, res) => {
-        waiting.push(() => res.end(JSON.stringify(good())));
-        if (waiting.length === 20) resolve();
-      };
-    });
-    const asked = Array.from({ length: 20 }, (_, i) => asker.introspect(`${TOKEN}${i}`, purpose(trusted)));
-    await twenty;
-    expect(asker.introspect(`${TOKEN}20`, purpose(trusted))).toMatchObject({
-      code: "introspection_unavailable",
-      retryAfterMs: 1000,
-    });
+    const held = hold();
+    const asked = Array.from({ length: 20 }, (_, i) =>
+      asker.introspect(`${TOKEN}${i}`, purpose(trusted, { address: `192.0.2.${i}` })),
+    );
+    await expect.poll(held.asked).toBe(20);
+    const last = purpose(trusted, { address: "192.0.2.20" });
+    expect(asker.introspect(`${TOKEN}20`, last)).toMatchObject(FULL);
     // One whose answer is on its way already is not another question.
-    const joined = asker.introspect(`${TOKEN}0`, purpose(trusted));
+    const joined = asker.introspect(`${TOKEN}0`, last);
     const other = await startFakeIssuer();
     other.answer = (_req, res) => res.end(JSON.stringify(good()));
     expect(await asker.introspect(TOKEN, purpose(opaque(other)))).toMatchObject({ kind: "verified" });
     await other.close();
-    for (const reply of waiting) reply();
+    held.reply();
     for (const verified of await Promise.all([...asked, joined]))
       expect(verified).toMatchObject({ kind: "verified" });
     endpoint.answer = (_req, res) => res.end(JSON.stringify(good()));
-    expect(await asker.introspect(`${TOKEN}20`, purpose(trusted))).toMatchObject({ kind: "verified" });
+    expect(await asker.introspect(`${TOKEN}20`, last)).toMatchObject({ kind: "verified" });
+  });
+
+  test("one address has at most half of the questions, and four where others have the rest", async () => {
+    const asker = introspector();
+    const held = hold();
+    let tokens = 0;
+    const asked: unknown[] = [];
+    /** How many of so many tokens from an address are asked about. */
+    const from = (address: string, count: number): (object | null)[] =>
+      Array.from({ length: count }, () => {
+        const answer = asker.introspect(`${TOKEN}${tokens++}`, purpose(trusted, { address }));
+        if (!(answer instanceof Promise)) return answer;
+        asked.push(answer);
+        return null;
+      });
+    const taken = (address: string) => {
+      const answers = from(address, 21);
+      const refused = answers.filter((answer) => answer !== null);
+      for (const refusal of refused) expect(refusal).toMatchObject(TOO_MANY);
+      return answers.length - refused.length;
+    };
+    expect([taken("192.0.2.1"), taken("192.0.2.2"), taken("192.0.2.3")]).toEqual([10, 4, 4]);
+    expect(from("192.0.2.4", 3)).toEqual([null, null, expect.objectContaining(FULL)]);
+    // What is refused because others have the places is not its own doing.
+    expect(from("192.0.2.5", 1)).toEqual([expect.objectContaining(FULL)]);
+    expect(from("192.0.2.1", 1)).toEqual([expect.objectContaining(TOO_MANY)]);
+    await expect.poll(held.asked).toBe(20);
+    held.reply();
+    for (const verified of await Promise.all(asked)) expect(verified).toMatchObject({ kind: "verified" });
+    // All places are free again.
+    asked.length = 0;
+    expect(taken("192.0.2.1")).toBe(10);
+    await expect.poll(held.asked).toBe(10);
+    held.reply();
+    await Promise.all(asked);
   });
 });

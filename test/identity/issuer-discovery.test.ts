@@ -51,7 +51,7 @@ test("an issuer without a path is looked for in two places, with a slash or with
 test("the slash at the end counts when issuers are compared", async () => {
   serve({ "/.well-known/openid-configuration": metadata(`${host.origin}/`) });
   expect(await discoverIssuer(`${host.origin}/`, fetch)).toEqual({ jwksUri: `${host.origin}/keys` });
-  expect(await discoverIssuer(host.origin, fetch)).toContain("those of another issuer");
+  expect(await discoverIssuer(host.origin, fetch)).toContain(`those of another issuer, ${host.origin}/`);
 });
 
 test("a document of another issuer in one place does not hide the right one in the next", async () => {
@@ -108,6 +108,18 @@ test.each([
   ["a password", "https://a:b@10.0.0.1", "not public"],
 ])("refused without a question: %s", async (_name, issuer, flaw) => {
   expect(await discoverIssuer(issuer, fetch)).toContain(flaw);
+});
+
+test.each([
+  "not public",
+  "https://x.example/ not public",
+  "https://x.example/\u001b[2J",
+  `https://x.example/${"a".repeat(500)}`,
+  ["https://x.example/"],
+])("what is no name of an issuer is not repeated: %j", async (issuer) => {
+  const read = async () => Buffer.from(JSON.stringify({ issuer }));
+  const flaws = String(await discoverIssuer("https://idp.example", read)).split("; ");
+  for (const flaw of flaws) expect(flaw).toMatch(/: the metadata are those of another issuer$/);
 });
 
 test("an issuer on https cannot lead to keys on http", async () => {

@@ -95,6 +95,17 @@ test("whoever waits while a key id is looked for is told that it is not there, a
   expect(issuer.requests()).toBe(1 + 4);
 });
 
+test("a token of a key that was seen to be withdrawn is invalid, also where no more may be looked for", async () => {
+  const keys = sets();
+  const trusted = registration(issuer);
+  await keys.find(trusted, wanted("first"));
+  issuer.publish(second.publicJwk);
+  for (let i = 0; i < 4; i++) await keys.find(trusted, wanted(`random-${i}`));
+  expect(await keys.find(trusted, wanted("first"))).toMatchObject({ code: "token_invalid" });
+  expect(await keys.find(trusted, wanted("random-4"))).toMatchObject({ code: "keys_unavailable" });
+  expect(issuer.requests()).toBe(1 + 4);
+});
+
 test("a key id that was not found is looked for again only after 30 seconds", async () => {
   const keys = sets();
   const trusted = registration(issuer);

@@ -252,6 +252,20 @@ describe("verified tokens are remembered", () => {
     expect(check(token)).toMatchObject({ code: "token_invalid" });
   });
 
+  test("a clock set back makes a remembered verification count no more", async () => {
+    const { time, check } = setUp();
+    const token = make({ claims: { iat: NOW - 60 } });
+    const first = await check(token);
+    // The skew that clocks are granted, and a millisecond.
+    time.advance(-30_000);
+    expect(check(token)).toBe(first);
+    time.advance(-1);
+    const anew = check(token);
+    expect(anew).toBeInstanceOf(Promise);
+    expect(await anew).toMatchObject({ kind: "verified" });
+    expect(await anew).not.toBe(first);
+  });
+
   test("at most as many as fit, the least recently used going first", async () => {
     const { check } = setUp(2);
     const [a, b, c] = [

@@ -171,6 +171,33 @@ describe("tokens for tests and scripts", () => {
     expect(refusal).toMatchObject({ kind: "refusal", code });
     expect("detail" in refusal ? refusal.detail : "").toContain(detail);
   });
+
+  test("are refused where the issuer was removed from the tenant, with what brings it back", async () => {
+    const slug = "massive";
+    const { json } = await server.admin("POST", "/tenants", { slug, name: "Massive", plan: "free" });
+    const tenant = { id: json.id, slug };
+    const remove = async (name: string) => {
+      const { json: listed } = await server.admin("GET", `/tenants/${slug}/issuers`);
+      const found = (listed.items as { id: string; issuer: string }[]).filter(({ issuer }) =>
+        issuer.endsWith(`/issuers/${name}`),
+      );
+      expect(found).toHaveLength(1);
+      const removed = await server.admin("DELETE", `/tenants/${slug}/issuers/${found[0]?.id}`);
+      expect(removed.status).toBe(200);
+    };
+    const gone = {
+      kind: "refusal",
+      code: "input_invalid",
+      detail: "massive has no development issuer any more; restart bulkhead dev, which makes it again",
+    };
+    await remove("_shared");
+    expect(await issue({ tenant, shared: true })).toMatchObject(gone);
+    expect(await issue({ tenant })).toHaveProperty("token");
+    await remove(slug);
+    expect(await issue({ tenant })).toMatchObject(gone);
+    expect((await server.admin("DELETE", `/tenants/${slug}?confirm=${slug}`)).status).toBe(200);
+    expect(await issue({ tenant })).toMatchObject({ code: "tenant_not_found" });
+  });
 });
 
 test("a server in production has no development issuer, and makes none", async () => {

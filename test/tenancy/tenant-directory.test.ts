@@ -1,10 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { IssuerId, Slug, TenantId } from "../../src/core/ids.ts";
-import {
-  type ConfigurationChanges,
-  type ConfigurationSource,
-  createTenantDirectory,
-} from "../../src/tenancy/tenant-directory.ts";
+import type { ApiKeyId, IssuerId, Slug, TenantId } from "../../src/core/ids.ts";
+import type { ConfigurationChanges, ConfigurationSource } from "../../src/tenancy/configuration-source.ts";
+import { createTenantDirectory } from "../../src/tenancy/tenant-directory.ts";
 import type { TenantSnapshot, TrustedIssuer } from "../../src/tenancy/tenant-snapshot.ts";
 import { createFakeClock } from "../identity/fake-clock.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
@@ -16,10 +13,15 @@ const BROKER = "iss_broker" as IssuerId;
 /** A configuration in memory whose reads can be held up, and that counts them. */
 function fakeSource() {
   const tenants = new Map<string, TenantSnapshot>();
+  const slugs = new Map<TenantId, string>();
+  const tenantsOfKeys = new Map<string, string>();
   const reads: string[] = [];
   const changed: { version: number; tenant: TenantId | null }[] = [];
   let version = 1;
   let gate: Promise<void> | null = null;
+  let answers: Promise<void> | null = null;
+  let held = "";
+  const afterReading = new Map<string, () => Promise<void>>();
   let failing = false;
   let brokers: readonly TrustedIssuer[] = [];
 
@@ -29,14 +31,22 @@ function fakeSource() {
     const found = find();
     const failed = failing;
     await (gate ?? Promise.resolve());
+    if (what.startsWith(held)) await answers;
+    await afterReading.get(what)?.();
     if (failed) throw new TypeError("The database is gone.");
     return found;
   };
+  const idOf = (what: string, text: string) =>
+    read(what, () => ({ found: tenants.get(text)?.id ?? null, version }));
   const source: ConfigurationSource = {
-    snapshotOfSlug: (text) => read(`slug ${text}`, () => tenants.get(text) ?? null),
-    snapshotOfId: (id) => read(`id ${id}`, () => [...tenants.values()].find((one) => one.id === id) ?? null),
-    snapshotOfKey: (key) => read(`key ${key}`, () => tenants.get(key) ?? null),
-    snapshotOfClaim: (issuer, value) => read(`claim ${issuer} ${value}`, () => tenants.get(value) ?? null),
+    idOfSlug: (text) => idOf(`slug ${text}`, text),
+    idOfKey: (key) => idOf(`key ${key}`, tenantsOfKeys.get(key) ?? ""),
+    idOfClaim: (issuer, value) => idOf(`claim ${issuer} ${value}`, value),
+    snapshotOfId: (id) =>
+      read(`tenant ${id}`, () => ({
+        found: tenants.get(slugs.get(id) ?? "") ?? null,
+        version,
+      })),
     brokers: () => read("brokers", () => brokers),
     changesSince: (since) =>
       read("changes", (): ConfigurationChanges => {
@@ -58,8 +68,13 @@ function fakeSource() {
       version++;
       const snapshot = { ...(before ?? tenantSnapshot(text)), ...change, version };
       tenants.set(text, snapshot);
+      slugs.set(snapshot.id, text);
       changed.push({ version, tenant: snapshot.id });
       return snapshot;
+    },
+    /** Lets a key lead to a tenant. */
+    giveKey(key: ApiKeyId, text: string) {
+      tenantsOfKeys.set(key, text);
     },
     changeEverything() {
       version++;
@@ -71,6 +86,22 @@ function fakeSource() {
     },
     fail(yes: boolean) {
       failing = yes;
+    },
+    /** Runs between each such read and its arrival. */
+    afterReading(what: string, task: () => Promise<void>) {
+      afterReading.set(what, task);
+    },
+    /** Holds up what is read from now on and is called so, until the function that it gives is called. */
+    holdAnswers(what: string): () => void {
+      let open = () => {};
+      held = what;
+      answers = new Promise((resolve) => {
+        open = resolve;
+      });
+      return () => {
+        answers = null;
+        open();
+      };
     },
     /** Holds up every read from now on, until the function that it gives is called. */
     hold(): () => void {
@@ -112,6 +143,30 @@ describe("a look-up", () => {
     expect(new Set(await Promise.all(asked))).toEqual(new Set([acme]));
     expect(directory.bySlug(slug("acme"))).toBe(acme);
     expect(configuration.count("slug acme")).toBe(1);
+    expect(configuration.count(`tenant ${acme.id}`)).toBe(1);
+  });
+
+  test("reads a tenant once, however many keys, claims and names of it are asked for at once", async () => {
+    const { configuration, directory } = await startDirectory();
+    const acme = configuration.put("acme");
+    const keys = Array.from({ length: 40 }, (_, i) => `key_${i}` as ApiKeyId);
+    for (const key of keys) configuration.giveKey(key, "acme");
+    const all = () => [
+      ...keys.map((key) => directory.byKey(key)),
+      directory.byClaim(BROKER, "acme"),
+      directory.bySlug(acme.slug),
+      directory.byName(acme.slug),
+      directory.byName(acme.id),
+      directory.byId(acme.id),
+    ];
+    const open = configuration.hold();
+    const asked = all();
+    open();
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([acme]));
+    expect(configuration.count(`tenant ${acme.id}`)).toBe(1);
+    const reads = configuration.reads.length;
+    for (const answer of all()) expect(answer).toBe(acme);
+    expect(configuration.reads).toHaveLength(reads);
   });
 
   test("by claim is of one issuer and one value", async () => {
@@ -263,45 +318,85 @@ describe("a change", () => {
     expect(await directory.byClaim(BROKER, "acme")).toBe(suspended);
   });
 
-  test("heard of before a look-up arrives makes its answer no more than that one answer", async () => {
-    const configuration = fakeSource();
-    const slow: (() => void)[] = [];
-    const directory = createTenantDirectory({
-      source: {
-        ...configuration.source,
-        snapshotOfSlug: async (text) => {
-          const found = await configuration.source.snapshotOfSlug(text);
-          await new Promise<void>((resolve) => slow.push(resolve));
-          return found;
-        },
-        brokers: async () => {
-          const found = await configuration.source.brokers();
-          await new Promise<void>((resolve) => slow.push(resolve));
-          return found;
-        },
-      },
-      clock: createFakeClock(),
-      maxStaleMs: MAX_STALE_MS,
-    });
-    const old = configuration.put("acme");
+  test("heard of before a look-up arrives is in its answer, for who asked before and after, by one reading more", async () => {
+    const { configuration, directory } = await startDirectory();
+    const acme = configuration.put("acme");
     await directory.refresh();
-    const early = directory.bySlug(slug("acme"));
-    const earlyBrokers = directory.brokers();
-    await settle();
-    const suspended = configuration.put("acme", { status: "suspended" });
+    for (const change of ["of the tenant", "of everything"]) {
+      configuration.put("acme", { status: "active" });
+      await directory.refresh();
+      const before = configuration.count(`tenant ${acme.id}`);
+      const arrive = configuration.holdAnswers(`tenant ${acme.id}`);
+      const early = [directory.bySlug(slug("acme")), directory.byClaim(BROKER, "acme")];
+      await expect.poll(() => configuration.count(`tenant ${acme.id}`)).toBe(before + 1);
+      configuration.put("acme", { status: "suspended" });
+      if (change === "of everything") configuration.changeEverything();
+      await directory.refresh();
+      const late = [directory.bySlug(slug("acme")), directory.byId(acme.id)];
+      // Who asks after the change joins what is under way: a tenant never takes a second connection.
+      await settle();
+      expect(configuration.count(`tenant ${acme.id}`)).toBe(before + 1);
+      arrive();
+      const answers = await Promise.all([...early, ...late]);
+      expect(answers.map((answer) => answer?.status)).toEqual(Array(4).fill("suspended"));
+      expect(new Set(answers).size).toBe(1);
+      expect(configuration.count(`tenant ${acme.id}`)).toBe(before + 2);
+      expect(directory.bySlug(slug("acme"))).toBe(answers[0]);
+    }
+  });
+
+  test("that a look-up under way has read already, or that is another tenant's, makes it read nothing again", async () => {
+    const { configuration, directory } = await startDirectory();
+    configuration.put("globex");
+    await directory.refresh();
+    const acme = configuration.put("acme");
+    const arrive = configuration.holdAnswers(`tenant ${acme.id}`);
+    const asked = directory.byId(acme.id);
+    // Heard of only now, though what is being read is newer.
+    await directory.refresh();
+    configuration.put("globex", { status: "suspended" });
+    await directory.refresh();
+    arrive();
+    expect(await asked).toBe(acme);
+    expect(directory.byId(acme.id)).toBe(acme);
+    expect(configuration.count(`tenant ${acme.id}`)).toBe(1);
+  });
+
+  test("that makes a tenant, heard of before a look-up misses it, is found all the same", async () => {
+    const { configuration, directory } = await startDirectory();
+    const arrive = configuration.holdAnswers("slug acme");
+    const asked = directory.bySlug(slug("acme"));
+    const acme = configuration.put("acme");
+    await directory.refresh();
+    arrive();
+    expect(await asked).toBe(acme);
+  });
+
+  test("with every reading is told as configuration that cannot be read, after five, and the next one reads again", async () => {
+    const { configuration, directory } = await startDirectory();
+    const acme = configuration.put("acme");
+    await directory.refresh();
+    configuration.afterReading(`tenant ${acme.id}`, async () => {
+      configuration.put("acme");
+      await directory.refresh();
+    });
+    await expect(directory.byId(acme.id)).rejects.toMatchObject({ code: "configuration_stale" });
+    expect(configuration.count(`tenant ${acme.id}`)).toBe(5);
+    configuration.afterReading(`tenant ${acme.id}`, async () => {});
+    expect((await directory.byId(acme.id))?.version).toBe(7);
+  });
+
+  test("of brokers heard of before they arrive is in what is asked for afterwards", async () => {
+    const { configuration, directory } = await startDirectory();
+    const arrive = configuration.holdAnswers("brokers");
+    const early = directory.brokers();
     configuration.setBrokers([{ id: BROKER } as TrustedIssuer]);
     configuration.changeEverything();
     await directory.refresh();
-    // Who asks after the change was heard of gets what is true after it, though the old look-up is still on its way.
-    const later = directory.bySlug(slug("acme"));
-    const laterBrokers = directory.brokers();
-    await settle();
-    for (const arrive of slow) arrive();
-    expect(await early).toBe(old);
-    expect(await earlyBrokers).toEqual([]);
-    expect((await later)?.status).toBe(suspended.status);
-    expect(await laterBrokers).toEqual([{ id: BROKER }]);
-    expect((await directory.bySlug(slug("acme")))?.status).toBe("suspended");
+    const later = directory.brokers();
+    arrive();
+    expect(await early).toEqual([]);
+    expect(await later).toEqual([{ id: BROKER }]);
     expect(await directory.brokers()).toEqual([{ id: BROKER }]);
   });
 

@@ -38,7 +38,7 @@ export const createApiKey = defineOperation({
       id,
       name: body.name,
       secretHash: made.secretHash,
-      permissions: body.permissions,
+      permissions: [...new Set(body.permissions)],
       expiresAt,
       createdBy: actorBehind(by),
     });

@@ -33,7 +33,7 @@ export const createIssuer = defineOperation({
     const standing = await administration.issuerStanding(body.issuer);
     // Who may not map brokers is not told which issuers are any.
     if (standing.kind === "taken" || (standing.kind === "broker" && by.kind === "tenant"))
-      return issuerTaken(standing, by);
+      return issuerTaken(standing, by, tenant.slug);
     if (standing.kind === "broker") return mapBroker(body, tenant, administration);
     const registration = await registrationOf(
       { body, slug: tenant.slug, tellReason: by.kind === "operator" },
@@ -45,7 +45,7 @@ export const createIssuer = defineOperation({
     if (lost !== null) return lost;
     const outcome = await administration.createIssuer(tenant.id, registration);
     return outcome.kind === "issuer_refused"
-      ? issuerTaken(await administration.issuerStanding(body.issuer), by)
+      ? issuerTaken(await administration.issuerStanding(body.issuer), by, tenant.slug)
       : answerOf(outcome, tenant);
   },
 });

@@ -3,10 +3,11 @@ import { refuse } from "../../core/refusal.ts";
 import type { RevocationTarget } from "../../tenancy/revocation-record.ts";
 import { actorBehind } from "../act.ts";
 import { defineOperation } from "../admin-operation.ts";
+import { isIssuerRegistered } from "../issuer-registered.ts";
 import { inputInvalid } from "../problem.ts";
 import { showRevocation } from "../revocation-answer.ts";
 import { tenantPath } from "../schemas/names.ts";
-import { newRevocation, revocation } from "../schemas/revocation.ts";
+import { createdRevocation, newRevocation } from "../schemas/revocation.ts";
 
 /** Clocks differ; a moment far ahead would refuse tokens that nobody has issued yet. */
 const MAX_AHEAD_MS = 5 * 60 * 1_000;
@@ -24,8 +25,11 @@ export const createRevocation = defineOperation({
   conditional: false,
   changes: true,
   answers: {
-    200: { description: "It was revoked already; of two moments the later one holds.", schema: revocation },
-    201: { description: "The new revocation.", schema: revocation },
+    200: {
+      description: "It was revoked already; of two moments the later one holds.",
+      schema: createdRevocation,
+    },
+    201: { description: "The new revocation.", schema: createdRevocation },
   },
   refusals: ["tenant_not_found", "too_many"],
   target: ({ params }) => params.t,
@@ -45,7 +49,14 @@ export const createRevocation = defineOperation({
     if (outcome.kind !== "created" && outcome.kind !== "repeated") return refuse(outcome.kind);
     return {
       status: outcome.kind === "created" ? 201 : 200,
-      body: showRevocation(outcome.revocation),
+      body: {
+        ...showRevocation(outcome.revocation),
+        ...(target.issuer === null
+          ? {}
+          : {
+              issuerRegistered: await isIssuerRegistered(administration, outcome.tenantId, target.issuer),
+            }),
+      },
       tenantId: outcome.tenantId,
       target: outcome.revocation.id,
     };

@@ -1,9 +1,10 @@
 import { refuse } from "../../core/refusal.ts";
 import { defineOperation } from "../admin-operation.ts";
+import { isIssuerRegistered } from "../issuer-registered.ts";
 import { inputInvalid } from "../problem.ts";
 import { showRoleAssignment } from "../role-assignment-answer.ts";
 import { tenantPath } from "../schemas/names.ts";
-import { newRoleAssignment, roleAssignment } from "../schemas/role-assignment.ts";
+import { putRoleAssignment as answer, newRoleAssignment } from "../schemas/role-assignment.ts";
 
 export const putRoleAssignment = defineOperation({
   action: "role-assignments.put",
@@ -15,8 +16,8 @@ export const putRoleAssignment = defineOperation({
   conditional: false,
   changes: true,
   answers: {
-    200: { description: "The assignment as it is now.", schema: roleAssignment },
-    201: { description: "The new assignment.", schema: roleAssignment },
+    200: { description: "The assignment as it is now.", schema: answer },
+    201: { description: "The new assignment.", schema: answer },
   },
   refusals: ["tenant_not_found", "too_many"],
   // A subject is free text of an issuer's.
@@ -29,7 +30,10 @@ export const putRoleAssignment = defineOperation({
       case "replaced":
         return {
           status: outcome.kind === "created" ? 201 : 200,
-          body: showRoleAssignment(outcome.assignment),
+          body: {
+            ...showRoleAssignment(outcome.assignment),
+            issuerRegistered: await isIssuerRegistered(administration, outcome.tenantId, body.issuer),
+          },
           tenantId: outcome.tenantId,
         };
       case "roles_unknown":

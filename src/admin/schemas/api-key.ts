@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { parseApiKeyId } from "../../core/ids.ts";
 import { actor } from "./actor.ts";
-import { displayName, scope, tenantPath } from "./names.ts";
+import { displayName, permissionPattern, tenantPath } from "./names.ts";
 
 const MAX_PERMISSIONS = 100;
 
@@ -18,7 +18,7 @@ export const newApiKey = z
   .strictObject({
     name: displayName,
     permissions: z
-      .array(scope)
+      .array(permissionPattern)
       .min(1)
       .max(MAX_PERMISSIONS)
       .openapi({ description: "What its bearer may do." }),

@@ -14,6 +14,12 @@ export const identifier = z
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "Must be text without control characters and half characters")
   .openapi({ pattern: CLEAN });
 
+/** Name of a claim. */
+export const claimName = identifier.refine(
+  (name) => name !== "__proto__",
+  "Must not be __proto__, which no object has as a member of its own",
+);
+
 /**
  * The `iss` of tokens. It begins as a URL does and is ASCII: then a letter that looks like another, or a space that cannot
  * be seen, is a mistake that is told.

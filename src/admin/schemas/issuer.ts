@@ -2,11 +2,13 @@ import { z } from "@hono/zod-openapi";
 import { parseIssuerId } from "../../core/ids.ts";
 import { ISSUER_PROFILES, type IssuerProfile } from "../../identity/issuer-profiles.ts";
 import { ASYMMETRIC_ALGORITHMS } from "../../identity/token-header.ts";
-import { identifier, issuerName } from "./identifier.ts";
+import { claimName, identifier, issuerName } from "./identifier.ts";
 import { tenantPath } from "./names.ts";
 
 const MAX_URL_LENGTH = 2_000;
 const MAX_AUDIENCES = 10;
+/** A tenant may have twenty issuers with all of them, in its snapshot. */
+const MAX_AUDIENCE_LENGTH = 500;
 const MAX_CLAIMS = 10;
 /** As deep as the table takes. */
 const MAX_PATH = 4;
@@ -26,7 +28,7 @@ export const tenantIssuerPath = tenantPath.extend({ id: issuerId });
 const url = z.string().min(1).max(MAX_URL_LENGTH).openapi({ format: "uri" });
 const audience = z
   .string()
-  .max(MAX_URL_LENGTH)
+  .max(MAX_AUDIENCE_LENGTH)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "Must be text without control characters and half characters")
   .openapi({ pattern: "^[^\\p{Cc}\\p{Cs}]+$" });
 
@@ -52,17 +54,17 @@ const terms = {
   otherAudiences: z.array(audience).max(MAX_AUDIENCES).optional().openapi({
     description: "Audiences that may stand beside the expected one: those that the provider always adds.",
   }),
-  tenantClaim: identifier.nullable().optional().openapi({
+  tenantClaim: claimName.nullable().optional().openapi({
     description: "Claim that names the tenant; null: none does, since the issuer serves this tenant alone.",
   }),
   tenantClaimForm: z.enum(["text", "single"]).optional().openapi({
     description:
       "text: the claim is the value; single: it is an array or object of exactly one, whose element or name is it.",
   }),
-  scopeClaims: z.array(identifier).max(MAX_CLAIMS).optional().openapi({
+  scopeClaims: z.array(claimName).max(MAX_CLAIMS).optional().openapi({
     description: "Claims whose values are permissions: texts with spaces between, or arrays of texts.",
   }),
-  rolesClaim: z.array(identifier).min(1).max(MAX_PATH).nullable().optional().openapi({
+  rolesClaim: z.array(claimName).min(1).max(MAX_PATH).nullable().optional().openapi({
     description: "Path of the claim that names roles of the tenant; null: none does.",
   }),
   algorithms: z.array(z.enum(algorithms)).min(1).max(algorithms.length).optional(),

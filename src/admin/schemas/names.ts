@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { parseSlug, parseTenantId } from "../../core/ids.ts";
+import { isPermissionPattern } from "../../core/permission.ts";
 import type { TenantName } from "../../tenancy/tenant-record.ts";
 
 const PLAN_NAME = /^[a-z][a-z0-9-]{0,38}$/;
@@ -68,6 +69,12 @@ export const scope = z
     /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/,
     'Must be 1 to 128 visible ASCII characters other than " and \\',
   );
+
+/** A permission, or a pattern in which whole segments are `*`: `tick*` would be neither, and grant nothing. */
+export const permissionPattern = scope.refine(
+  (text) => !text.includes("*") || isPermissionPattern(text),
+  "Must have * only as a whole segment, as in tickets:*",
+);
 
 /** Entries in a list of names, and names in a map: bounds what a snapshot of a tenant holds in memory. */
 export const MAX_NAMES = 200;

@@ -55,21 +55,32 @@ export const newRevocation = z
   })
   .openapi("NewRevocation", { description: `${FORMS}.`, minProperties: 1 });
 
-/** A revocation as the admin API shows it: of issuer, jti, subject, keyId and notBefore those that its kind has. */
-export const revocation = z
+/** Of issuer, jti, subject, keyId and notBefore those that its kind has. */
+const shown = {
+  id: z.string(),
+  kind: z.enum(["token", "subject", "signing_key", "tenant"]),
+  issuer: z.string().optional(),
+  jti: z.string().optional(),
+  subject: z.string().optional(),
+  keyId: z.string().optional(),
+  notBefore: z.iso.datetime().optional().openapi({ description: "What was issued until then is refused." }),
+  expiresAt: z.iso.datetime().nullable().openapi({
+    description: "When all that it could refuse will have expired by itself, and it is removed; null: never.",
+  }),
+  createdAt: z.iso.datetime(),
+  createdBy: actor,
+};
+
+/** A revocation as the admin API shows it. */
+export const revocation = z.object(shown).openapi("Revocation");
+
+/** The same as it was just made. */
+export const createdRevocation = z
   .object({
-    id: z.string(),
-    kind: z.enum(["token", "subject", "signing_key", "tenant"]),
-    issuer: z.string().optional(),
-    jti: z.string().optional(),
-    subject: z.string().optional(),
-    keyId: z.string().optional(),
-    notBefore: z.iso.datetime().optional().openapi({ description: "What was issued until then is refused." }),
-    expiresAt: z.iso.datetime().nullable().openapi({
+    ...shown,
+    issuerRegistered: z.boolean().optional().openapi({
       description:
-        "When all that it could refuse will have expired by itself, and it is removed; null: never.",
+        "False: the tenant takes no tokens of this issuer anyway. Absent where everything is revoked.",
     }),
-    createdAt: z.iso.datetime(),
-    createdBy: actor,
   })
-  .openapi("Revocation");
+  .openapi("CreatedRevocation");

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { effectiveLimits, partialLimits } from "./limits.ts";
-import { displayName, label, MAX_NAMES, planName, scope, slug } from "./names.ts";
+import { displayName, label, MAX_NAMES, permissionPattern, planName, slug } from "./names.ts";
 import { settings } from "./settings.ts";
 
 const toolSets = z
@@ -9,14 +9,27 @@ const toolSets = z
   .nullable()
   .openapi({ description: "Tool sets that are on; null: those of the plan." });
 
-const scopes = z.array(scope).max(MAX_NAMES).openapi({
+/** It asks for refresh tokens, which are between a client and its issuer: a resource must not name it as its own. */
+const scopeOfTenant = permissionPattern.refine(
+  (text) => text !== "offline_access",
+  "Must not be offline_access: that is between a client and its issuer",
+);
+
+const scopes = z.array(scopeOfTenant).max(MAX_NAMES).openapi({
   description:
     "Scopes that the tenant's resource metadata names; empty: those that the server's tools require.",
 });
 
+/** Permissions of all roles together: each is in every snapshot of the tenant, and a caller may have all roles. */
+const MAX_ROLE_PERMISSIONS = 2_000;
+
 const roles = z
-  .record(label, z.array(scope).max(MAX_NAMES))
+  .record(label, z.array(permissionPattern).max(MAX_NAMES))
   .refine((named) => Object.keys(named).length <= MAX_NAMES, `At most ${MAX_NAMES} roles`)
+  .refine(
+    (named) => Object.values(named).flat().length <= MAX_ROLE_PERMISSIONS,
+    `At most ${MAX_ROLE_PERMISSIONS} permissions in all roles together`,
+  )
   .openapi({ description: "Roles of the tenant: each a name for a set of permissions." });
 
 const apiKeys = z.boolean().openapi({

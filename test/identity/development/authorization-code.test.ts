@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from "jose";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { createKeySets } from "../../../src/identity/key-sets.ts";
 import { createTokenVerifier } from "../../../src/identity/token-verifier.ts";
@@ -17,28 +17,19 @@ import {
   nobody,
   pkce,
   REDIRECT,
-  type RunningAuthorizationServer,
   register,
   signIn,
-  startAuthorizationServer,
   trustedOf,
 } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 const keySets = createKeySets({ clock: systemClock, allowLoopbackHttp: true, allowPrivateAddresses: false });
 const verifier = createTokenVerifier({ clock: systemClock, keySets, cacheSize: 100 });
 
 test("a code gives a token that the verifier accepts for the tenant, and for nothing else", async () => {
-  const { acme, token: globex } = server.issuers;
+  const { acme, token: globex } = server().issuers;
   const { resource } = acme;
   const { clientId, tokens } = await signIn(acme, ada, {
     resource,
@@ -69,7 +60,7 @@ test("a code gives a token that the verifier accepts for the tenant, and for not
     tenantClaim: ACME,
     permissions: new Set(["tickets:read", "tickets:write"]),
   });
-  for (const other of [`${server.baseUrl}/mcp`, globex.resource]) {
+  for (const other of [`${server().baseUrl}/mcp`, globex.resource]) {
     expect(await verifier.verify(token, { resource: other, candidates: [trusted] })).toMatchObject({
       code: "token_invalid",
     });
@@ -81,24 +72,24 @@ test("a code gives a token that the verifier accepts for the tenant, and for not
 });
 
 test("the answer names the issuer and repeats the state", async () => {
-  const clientId = String((await register(server.issuers.acme)).client_id);
-  const { callback } = await authorize(server.issuers.acme, clientId, ada);
+  const clientId = String((await register(server().issuers.acme)).client_id);
+  const { callback } = await authorize(server().issuers.acme, clientId, ada);
   expect(callback.origin + callback.pathname).toBe(REDIRECT);
-  expect(callback.searchParams.get("iss")).toBe(server.issuers.acme.issuer);
+  expect(callback.searchParams.get("iss")).toBe(server().issuers.acme.issuer);
   expect(callback.searchParams.get("state")).toBe("s1");
 });
 
 test("without a resource and a scope the token is for the tenant and carries what the user may do", async () => {
-  const { tokens } = await signIn(server.issuers.acme, bob);
+  const { tokens } = await signIn(server().issuers.acme, bob);
   expect(decodeJwt(String(tokens.access_token))).toMatchObject({
-    aud: server.issuers.acme.resource,
+    aud: server().issuers.acme.resource,
     scope: "tickets:read",
     tenant_id: ACME,
   });
 });
 
 test("openid is no way to an opaque token", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { tokens } = await signIn(acme, ada, { scope: "openid tickets:read" });
   expect(decodeJwt(String(tokens.access_token))).toMatchObject({ aud: acme.resource, scope: "tickets:read" });
   expect(decodeJwt(String(tokens.id_token))).toMatchObject({ sub: "ada" });
@@ -111,17 +102,17 @@ test("openid is no way to an opaque token", async () => {
 });
 
 test("every authorization asks anew who it is for", async () => {
-  const clientId = String((await register(server.issuers.acme)).client_id);
+  const clientId = String((await register(server().issuers.acme)).client_id);
   const open = openBrowser();
   for (const user of [ada, bob, ada]) {
-    const given = await authorize(server.issuers.acme, clientId, user, { open });
-    const tokens = await json(await exchange(server.issuers.acme, clientId, given));
+    const given = await authorize(server().issuers.acme, clientId, user, { open });
+    const tokens = await json(await exchange(server().issuers.acme, clientId, given));
     expect(decodeJwt(String(tokens.access_token)).sub).toBe(user.subject);
   }
 });
 
 test("an issuer named like a path of its own works as any other", async () => {
-  const { token: issuer } = server.issuers;
+  const { token: issuer } = server().issuers;
   const { tokens } = await signIn(issuer, globexAda, { scope: "admin" });
   expect(decodeJwt(String(tokens.access_token))).toMatchObject({
     iss: issuer.issuer,
@@ -131,7 +122,7 @@ test("an issuer named like a path of its own works as any other", async () => {
 });
 
 test("the broker's token is for the tenant of the chosen user", async () => {
-  const { shared } = server.issuers;
+  const { shared } = server().issuers;
   for (const [user, tenant] of [
     [ada, ACME],
     [globexAda, GLOBEX],
@@ -147,7 +138,7 @@ test("the broker's token is for the tenant of the chosen user", async () => {
 });
 
 test("a client that asks to be asked for consent is served: choosing a user is the consent", async () => {
-  const { tokens } = await signIn(server.issuers.acme, ada, {
+  const { tokens } = await signIn(server().issuers.acme, ada, {
     scope: "tickets:read offline_access",
     prompt: "consent",
   });
@@ -159,26 +150,26 @@ test("a client that asks to be asked for consent is served: choosing a user is t
 
 describe("refused", () => {
   test.each([
-    ["another tenant's resource", () => ({ resource: server.issuers.token.resource }), "invalid_target"],
-    ["the shared resource", () => ({ resource: `${server.baseUrl}/mcp` }), "invalid_target"],
+    ["another tenant's resource", () => ({ resource: server().issuers.token.resource }), "invalid_target"],
+    ["the shared resource", () => ({ resource: `${server().baseUrl}/mcp` }), "invalid_target"],
     [
       "a resource with a trailing slash",
-      () => ({ resource: `${server.issuers.acme.resource}/` }),
+      () => ({ resource: `${server().issuers.acme.resource}/` }),
       "invalid_target",
     ],
     ["no PKCE", () => ({ code_challenge: undefined, code_challenge_method: undefined }), "invalid_request"],
     ["plain PKCE", () => ({ code_challenge_method: "plain" }), "invalid_request"],
     ["an implicit token", () => ({ response_type: "token" }), "unsupported_response_type"],
   ] as const)("%s", async (_name, params, error) => {
-    const { started } = await begin(server.issuers.acme, params());
+    const { started } = await begin(server().issuers.acme, params());
     const answer = locationOf(started);
     const answered = new URLSearchParams(answer.search || answer.hash.slice(1));
     expect(answered.get("error")).toBe(error);
-    expect(answered.get("iss")).toBe(server.issuers.acme.issuer);
+    expect(answered.get("iss")).toBe(server().issuers.acme.issuer);
   });
 
   test("a wrong verifier, a code used twice and another client's code", async () => {
-    const { acme, token: globex } = server.issuers;
+    const { acme, token: globex } = server().issuers;
     const clientId = String((await register(acme)).client_id);
     const otherClient = String((await register(acme)).client_id);
     const once = await authorize(acme, clientId, ada);
@@ -191,7 +182,7 @@ describe("refused", () => {
   });
 
   test("a code used many times at once, but for one", async () => {
-    const { acme } = server.issuers;
+    const { acme } = server().issuers;
     const clientId = String((await register(acme)).client_id);
     const once = await authorize(acme, clientId, ada);
     const answers = await Promise.all(Array.from({ length: 6 }, () => exchange(acme, clientId, once)));
@@ -200,15 +191,15 @@ describe("refused", () => {
   });
 
   test("a user who may do nothing of what is asked", async () => {
-    const clientId = String((await register(server.issuers.acme)).client_id);
-    const { callback } = await authorize(server.issuers.acme, clientId, nobody, {
+    const clientId = String((await register(server().issuers.acme)).client_id);
+    const { callback } = await authorize(server().issuers.acme, clientId, nobody, {
       params: { scope: "tickets:read" },
     });
     expect(callback.searchParams.get("error")).toBe("access_denied");
   });
 
   test("a redirect address that was not registered is not redirected to", async () => {
-    const { started } = await begin(server.issuers.acme, { redirect_uri: "https://evil.example/" });
+    const { started } = await begin(server().issuers.acme, { redirect_uri: "https://evil.example/" });
     expect(started.status).toBe(400);
     expect(started.headers.get("location")).toBeNull();
   });

@@ -1,5 +1,5 @@
 import { decodeJwt } from "jose";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { createKeySets } from "../../../src/identity/key-sets.ts";
 import { createTokenVerifier } from "../../../src/identity/token-verifier.ts";
@@ -12,22 +12,13 @@ import {
   type Json,
   json,
   post,
-  type RunningAuthorizationServer,
   register,
-  startAuthorizationServer,
   trustedOf,
   tryToRegister,
 } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 describe("client credentials", () => {
   const machine = {
@@ -43,14 +34,14 @@ describe("client credentials", () => {
   const ask = async (client: Json, form: Record<string, string>) =>
     json(
       await post(
-        `${server.issuers.acme.issuer}/token`,
+        `${server().issuers.acme.issuer}/token`,
         { grant_type: "client_credentials", ...form },
         basic(client),
       ),
     );
 
   test("give a token of the issuer's tenant with the scopes asked for", async () => {
-    const { acme } = server.issuers;
+    const { acme } = server().issuers;
     const client = await register(acme, machine);
     const tokens = await ask(client, { scope: "tickets:read unknown" });
     expect(tokens).toMatchObject({ token_type: "Bearer", expires_in: 300, scope: "tickets:read" });
@@ -74,7 +65,7 @@ describe("client credentials", () => {
   });
 
   test("give what was registered when no scope is asked for, and never more", async () => {
-    const client = await register(server.issuers.acme, machine);
+    const client = await register(server().issuers.acme, machine);
     expect(decodeJwt(String((await ask(client, {})).access_token))).toMatchObject({
       scope: "tickets:read tickets:write",
       tenant_id: ACME,
@@ -84,20 +75,20 @@ describe("client credentials", () => {
     expect(asked.scope).toBe("tickets:write");
     expect(decodeJwt(String(asked.access_token)).scope).toBe("tickets:write");
     expect(await ask(client, { scope: "tickets:delete" })).toMatchObject({ error: "invalid_scope" });
-    expect(await ask(client, { resource: server.issuers.token.resource })).toMatchObject({
+    expect(await ask(client, { resource: server().issuers.token.resource })).toMatchObject({
       error: "invalid_target",
     });
     expect(await ask({ ...client, client_secret: "x" }, {})).toMatchObject({ error: "invalid_client" });
   });
 
   test("go on after a restart of the server", async () => {
-    const client = await register(server.issuers.acme, machine);
-    server.restart();
+    const client = await register(server().issuers.acme, machine);
+    server().restart();
     expect(await ask(client, {})).toMatchObject({ token_type: "Bearer" });
   });
 
   test("are not offered by the broker, whose tenant comes from a user", async () => {
-    const response = await tryToRegister(server.issuers.shared, machine);
+    const response = await tryToRegister(server().issuers.shared, machine);
     expect(response.status).toBe(400);
     expect(await json(response)).toMatchObject({ error: "invalid_client_metadata" });
   });
@@ -105,7 +96,7 @@ describe("client credentials", () => {
 
 describe("registration", () => {
   test("takes what clients on this machine send without saying that they are native", async () => {
-    const { acme } = server.issuers;
+    const { acme } = server().issuers;
     for (const redirect of [
       "http://127.0.0.1/callback",
       "http://localhost:33418/",
@@ -136,13 +127,13 @@ describe("registration", () => {
       },
     ],
   ])("refuses %s", async (_name, metadata) => {
-    const response = await tryToRegister(server.issuers.acme, metadata);
+    const response = await tryToRegister(server().issuers.acme, metadata);
     expect(response.status).toBe(400);
     expect(String((await json(response)).error)).toMatch(/^invalid_(client_metadata|redirect_uri)$/);
   });
 
   test("with a scope does not keep a client from asking for more later, when it steps up", async () => {
-    const { acme } = server.issuers;
+    const { acme } = server().issuers;
     const client = await register(acme, { scope: "tickets:read" });
     const clientId = String(client.client_id);
     const given = await authorize(acme, clientId, ada, { params: { scope: "tickets:read tickets:write" } });
@@ -152,7 +143,7 @@ describe("registration", () => {
   });
 
   test("of a loopback address stands for every port, as native clients take whichever is free", async () => {
-    const { acme } = server.issuers;
+    const { acme } = server().issuers;
     const client = await register(acme, { redirect_uris: ["http://127.0.0.1/callback"] });
     const { callback } = await authorize(acme, String(client.client_id), ada, {
       params: { redirect_uri: "http://127.0.0.1:51234/callback" },
@@ -163,7 +154,7 @@ describe("registration", () => {
 });
 
 test("a client may be named by a metadata document instead of registering", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const given = await authorize(acme, DOCUMENT_CLIENT, ada);
   const tokens = await json(await exchange(acme, DOCUMENT_CLIENT, given));
   expect(decodeJwt(String(tokens.access_token))).toMatchObject({
@@ -174,7 +165,7 @@ test("a client may be named by a metadata document instead of registering", asyn
 });
 
 test("a browser client is answered across origins only from its own", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const clientId = String((await register(acme)).client_id);
   const ask = (origin: string) =>
     post(

@@ -1,21 +1,9 @@
 import { request } from "node:http";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import {
-  type Json,
-  json,
-  type RunningAuthorizationServer,
-  startAuthorizationServer,
-} from "./running-authorization-server.ts";
+import { describe, expect, test } from "vitest";
+import { type Json, json } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 describe("discovery", () => {
   test.each([
@@ -23,9 +11,9 @@ describe("discovery", () => {
     (name: string) => `/.well-known/openid-configuration/issuers/${name}`,
     (name: string) => `/issuers/${name}/.well-known/openid-configuration`,
   ])("is served for every issuer, with URLs from configuration", async (path) => {
-    for (const { name, issuer, broker } of Object.values(server.issuers)) {
+    for (const { name, issuer, broker } of Object.values(server().issuers)) {
       const metadata = await json(
-        await fetch(server.baseUrl + path(name), { headers: { "x-forwarded-host": "evil.example" } }),
+        await fetch(server().baseUrl + path(name), { headers: { "x-forwarded-host": "evil.example" } }),
       );
       expect(metadata).toMatchObject({
         issuer,
@@ -54,7 +42,7 @@ describe("discovery", () => {
   test("does not follow the Host header", async () => {
     const body = await new Promise<string>((resolve, reject) => {
       const outgoing = request(
-        `${server.baseUrl}/issuers/acme/.well-known/openid-configuration`,
+        `${server().baseUrl}/issuers/acme/.well-known/openid-configuration`,
         { headers: { host: "evil.example" } },
         (res) => {
           let text = "";
@@ -63,12 +51,12 @@ describe("discovery", () => {
       );
       outgoing.once("error", reject).end();
     });
-    expect(JSON.parse(body)).toMatchObject({ token_endpoint: `${server.baseUrl}/issuers/acme/token` });
+    expect(JSON.parse(body)).toMatchObject({ token_endpoint: `${server().baseUrl}/issuers/acme/token` });
     expect(body).not.toContain("evil");
   });
 
   test("publishes public key parts only", async () => {
-    for (const { issuer, signingKey } of Object.values(server.issuers)) {
+    for (const { issuer, signingKey } of Object.values(server().issuers)) {
       const { keys } = (await json(await fetch(`${issuer}/jwks`))) as { keys: Json[] };
       expect(keys).toEqual([
         {
@@ -97,18 +85,18 @@ test("addresses of others are left alone", async () => {
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration/issuers/unknown",
   ]) {
-    const response = await fetch(server.baseUrl + path);
+    const response = await fetch(server().baseUrl + path);
     expect(await response.text(), path).toBe("not mine");
   }
 });
 
 test("an issuer is there as soon as its tenant is, and gone with it", async () => {
-  const { acme } = server.issuers;
-  const issuer = `${server.baseUrl}/issuers/initech`;
+  const { acme } = server().issuers;
+  const issuer = `${server().baseUrl}/issuers/initech`;
   const keys = () => fetch(`${issuer}/jwks`);
   expect((await keys()).status).toBe(404);
-  server.served.set("initech", { ...acme, name: "initech", issuer });
+  server().served.set("initech", { ...acme, name: "initech", issuer });
   expect((await keys()).status).toBe(200);
-  server.served.delete("initech");
+  server().served.delete("initech");
   expect((await keys()).status).toBe(404);
 });

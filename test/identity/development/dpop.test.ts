@@ -1,25 +1,9 @@
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from "jose";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import {
-  ada,
-  authorize,
-  json,
-  post,
-  REDIRECT,
-  type RunningAuthorizationServer,
-  register,
-  startAuthorizationServer,
-} from "./running-authorization-server.ts";
+import { expect, test } from "vitest";
+import { ada, authorize, json, post, REDIRECT, register } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 async function makeProver() {
   const { privateKey, publicKey } = await generateKeyPair("ES256");
@@ -27,7 +11,7 @@ async function makeProver() {
   const prove = (claims: Record<string, unknown> = {}) =>
     new SignJWT({
       htm: "POST",
-      htu: `${server.issuers.acme.issuer}/token`,
+      htu: `${server().issuers.acme.issuer}/token`,
       jti: crypto.randomUUID(),
       iat: Math.floor(Date.now() / 1000),
       ...claims,
@@ -40,7 +24,7 @@ async function makeProver() {
 const redeem = async (clientId: string, proof: string, code: { code: string; verifierText: string }) =>
   json(
     await post(
-      `${server.issuers.acme.issuer}/token`,
+      `${server().issuers.acme.issuer}/token`,
       {
         grant_type: "authorization_code",
         client_id: clientId,
@@ -53,7 +37,7 @@ const redeem = async (clientId: string, proof: string, code: { code: string; ver
   );
 
 test("a client that proves a key gets tokens bound to it, which are renewed with that key alone", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const clientId = String((await register(acme)).client_id);
   const { prove, thumbprint } = await makeProver();
   const tokens = await redeem(clientId, await prove(), await authorize(acme, clientId, ada));
@@ -79,7 +63,7 @@ test.each([
   ["for another method", { htm: "GET" }],
   ["from long ago", { iat: Math.floor(Date.now() / 1000) - 3600 }],
 ])("a proof %s is refused", async (_name, claims) => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const clientId = String((await register(acme)).client_id);
   const { prove } = await makeProver();
   expect(await redeem(clientId, await prove(claims), await authorize(acme, clientId, ada))).toMatchObject({
@@ -88,13 +72,13 @@ test.each([
 });
 
 test("a proof counts once, also after a restart of the server", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const clientId = String((await register(acme)).client_id);
   const proof = await (await makeProver()).prove();
   expect(await redeem(clientId, proof, await authorize(acme, clientId, ada))).toMatchObject({
     token_type: "DPoP",
   });
-  server.restart();
+  server().restart();
   expect(await redeem(clientId, proof, await authorize(acme, clientId, ada))).toMatchObject({
     error: "invalid_grant",
   });

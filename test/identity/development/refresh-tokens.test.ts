@@ -1,5 +1,5 @@
 import { decodeJwt } from "jose";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import {
   ACME,
   ada,
@@ -8,25 +8,16 @@ import {
   globexAda,
   json,
   post,
-  type RunningAuthorizationServer,
   refresh,
   register,
   signIn,
-  startAuthorizationServer,
 } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 test("rotate, keep tenant and audience, and the use of an old one ends them all", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada, { scope: "tickets:read" });
   const renewed = await refresh(acme, clientId, tokens.refresh_token);
   expect(renewed.refresh_token).not.toBe(tokens.refresh_token);
@@ -45,7 +36,7 @@ test("rotate, keep tenant and audience, and the use of an old one ends them all"
 });
 
 test("one that is used many times at once counts at most once", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada);
   const answers = await Promise.all(
     Array.from({ length: 6 }, () => refresh(acme, clientId, tokens.refresh_token)),
@@ -55,7 +46,7 @@ test("one that is used many times at once counts at most once", async () => {
 });
 
 test("are of one client and one issuer", async () => {
-  const { acme, token: globex } = server.issuers;
+  const { acme, token: globex } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada);
   const other = String((await register(acme)).client_id);
   const elsewhere = String((await register(globex)).client_id);
@@ -65,7 +56,7 @@ test("are of one client and one issuer", async () => {
 });
 
 test("can be revoked by their client, and by no other", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada);
   const other = String((await register(acme)).client_id);
   const revoke = (by: string) =>
@@ -85,49 +76,49 @@ test("can be revoked by their client, and by no other", async () => {
 });
 
 test("and clients and codes outlive a restart of the server", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada);
-  server.restart();
+  server().restart();
   const renewed = await refresh(acme, clientId, tokens.refresh_token);
   expect(decodeJwt(String(renewed.access_token))).toMatchObject({ sub: "ada", tenant_id: ACME });
   // What was used before the restart is known to have been used.
-  server.restart();
+  server().restart();
   expect(await refresh(acme, clientId, tokens.refresh_token)).toMatchObject({ error: "invalid_grant" });
 
   const given = await authorize(acme, clientId, ada);
-  server.restart();
+  server().restart();
   expect((await exchange(acme, clientId, given)).status).toBe(200);
 });
 
 test("give no more than the user may do now", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const { clientId, tokens } = await signIn(acme, ada, { scope: "tickets:read tickets:write" });
   expect(tokens.scope).toBe("tickets:read tickets:write");
-  server.served.set("acme", { ...acme, users: [{ ...ada, permissions: ["tickets:read"] }] });
+  server().served.set("acme", { ...acme, users: [{ ...ada, permissions: ["tickets:read"] }] });
   const less = await refresh(acme, clientId, tokens.refresh_token);
   expect(decodeJwt(String(less.access_token)).scope).toBe("tickets:read");
   expect(less.scope).toBe("tickets:read");
-  server.served.set("acme", { ...acme, users: [] });
+  server().served.set("acme", { ...acme, users: [] });
   expect(await refresh(acme, clientId, less.refresh_token)).toMatchObject({ error: "invalid_grant" });
-  server.served.set("acme", acme);
+  server().served.set("acme", acme);
 });
 
 test("of the broker are worth nothing when their tenant is gone, also where another has the same subject", async () => {
-  const { shared } = server.issuers;
+  const { shared } = server().issuers;
   const { clientId, tokens } = await signIn(shared, globexAda);
   const [acme] = shared.tenants;
   if (acme === undefined) throw new TypeError("The broker has no tenant.");
-  server.served.set("shared", { ...shared, tenants: [acme], users: [ada] });
+  server().served.set("shared", { ...shared, tenants: [acme], users: [ada] });
   expect(await refresh(shared, clientId, tokens.refresh_token)).toMatchObject({ error: "invalid_grant" });
-  server.served.set("shared", shared);
+  server().served.set("shared", shared);
 });
 
 test("what is kept contains no code and no token", async () => {
-  const { acme } = server.issuers;
+  const { acme } = server().issuers;
   const clientId = String((await register(acme)).client_id);
   const given = await authorize(acme, clientId, ada);
   const tokens = await json(await exchange(acme, clientId, given));
-  const rows = await server.database.admin<{ row: string }>(
+  const rows = await server().database.admin<{ row: string }>(
     "SELECT s::text AS row FROM bulkhead.development_storage s",
   );
   const text = rows.map(({ row }) => row).join("\n");

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { buttonsOf, locationOf, openBrowser } from "../../support/oauth-browser.ts";
 import {
   ada,
@@ -7,20 +7,11 @@ import {
   DOCUMENT_CLIENT,
   pkce,
   REDIRECT,
-  type RunningAuthorizationServer,
   register,
-  startAuthorizationServer,
 } from "./running-authorization-server.ts";
+import { useAuthorizationServer } from "./use-authorization-server.ts";
 
-let server: RunningAuthorizationServer;
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-});
-afterEach(() => {
-  expect(server.console).toEqual([]);
-  expect(server.faults).toEqual([]);
-});
-afterAll(() => server.close());
+const server = useAuthorizationServer();
 
 const choose = (account: string, headers: Record<string, string> = {}) => ({
   method: "POST",
@@ -29,11 +20,11 @@ const choose = (account: string, headers: Record<string, string> = {}) => ({
 });
 
 test("says who asks, for what, and where it is answered, and escapes all of it", async () => {
-  const { open, url } = await begin(server.issuers.acme, { scope: "tickets:read tickets:write" });
+  const { open, url } = await begin(server().issuers.acme, { scope: "tickets:read tickets:write" });
   const html = await (await open(url)).text();
   const text = html.replace(/<style>.*<\/style>|<[^>]*>/gs, " ").replace(/\s+/g, " ");
   expect(text).toContain("Who asks Test &#60;b&#62;");
-  expect(text).toContain(`For what ${server.issuers.acme.resource} tickets:read , tickets:write`);
+  expect(text).toContain(`For what ${server().issuers.acme.resource} tickets:read , tickets:write`);
   expect(text).toContain(`Where it is answered ${REDIRECT}`);
   expect(html).not.toContain("<script");
   expect(html).not.toContain("<b>");
@@ -42,7 +33,7 @@ test("says who asks, for what, and where it is answered, and escapes all of it",
 test("names a client by the address of its document, whatever name that gives itself", async () => {
   const open = openBrowser();
   const started = await open(
-    authorizeUrl(server.issuers.acme, { client_id: DOCUMENT_CLIENT, code_challenge: pkce().challenge }),
+    authorizeUrl(server().issuers.acme, { client_id: DOCUMENT_CLIENT, code_challenge: pkce().challenge }),
   );
   const html = await (await open(locationOf(started).href)).text();
   expect(html).toContain("Document");
@@ -50,7 +41,7 @@ test("names a client by the address of its document, whatever name that gives it
 });
 
 test("has a button for each user with what they may do, in a form of its own name, and loads nothing", async () => {
-  const { open, url } = await begin(server.issuers.acme);
+  const { open, url } = await begin(server().issuers.acme);
   const page = await open(url);
   const html = await page.text();
   expect([...buttonsOf(html)]).toEqual([
@@ -71,8 +62,8 @@ test("has a button for each user with what they may do, in a form of its own nam
 });
 
 test("counts only with the cookie of this authorization, and from our own origin", async () => {
-  const { open, url } = await begin(server.issuers.acme);
-  const other = await begin(server.issuers.acme);
+  const { open, url } = await begin(server().issuers.acme);
+  const other = await begin(server().issuers.acme);
   const account = ada.subject;
   expect((await openBrowser()(url)).status).toBe(400);
   expect((await openBrowser()(url, choose(account))).status).toBe(400);
@@ -82,14 +73,14 @@ test("counts only with the cookie of this authorization, and from our own origin
   expect((await open(url, choose("globexAda"))).status).toBe(400);
   expect((await open(url, choose("x".repeat(5000)))).status).toBe(413);
   expect((await open(url, { method: "DELETE" })).status).toBe(405);
-  expect((await open(url, choose(account, { origin: server.baseUrl }))).status).toBe(303);
+  expect((await open(url, choose(account, { origin: server().baseUrl }))).status).toBe(303);
 });
 
 test("does not count with the cookie of another sign-in, whoever has set it for this address", async () => {
-  const { open, url } = await begin(server.issuers.acme);
-  const clientId = String((await register(server.issuers.acme)).client_id);
+  const { open, url } = await begin(server().issuers.acme);
+  const clientId = String((await register(server().issuers.acme)).client_id);
   const other = await fetch(
-    authorizeUrl(server.issuers.acme, { client_id: clientId, code_challenge: pkce().challenge }),
+    authorizeUrl(server().issuers.acme, { client_id: clientId, code_challenge: pkce().challenge }),
     { redirect: "manual" },
   );
   const cookie = other.headers
@@ -104,25 +95,25 @@ test("does not count with the cookie of another sign-in, whoever has set it for 
 });
 
 test("can be cancelled", async () => {
-  const { open, url } = await begin(server.issuers.acme);
+  const { open, url } = await begin(server().issuers.acme);
   const cancelled = await open(url, { method: "POST", body: new URLSearchParams({ cancel: "yes" }) });
   const finished = await open(locationOf(cancelled).href);
   expect(locationOf(finished).searchParams.get("error")).toBe("access_denied");
 });
 
 test("goes on where it was after the server has started again", async () => {
-  const { open, url } = await begin(server.issuers.acme);
-  server.restart();
+  const { open, url } = await begin(server().issuers.acme);
+  server().restart();
   expect((await open(url)).status).toBe(200);
-  const chosen = await open(url, choose(ada.subject, { origin: server.baseUrl }));
-  server.restart();
+  const chosen = await open(url, choose(ada.subject, { origin: server().baseUrl }));
+  server().restart();
   const finished = await open(locationOf(chosen).href);
   expect(locationOf(finished).searchParams.get("code")).toEqual(expect.any(String));
 });
 
 test("takes what a client may send and PostgreSQL cannot keep as text", async () => {
-  const { open, url } = await begin(server.issuers.acme, { state: "a\u0000b" });
-  const chosen = await open(url, choose(ada.subject, { origin: server.baseUrl }));
+  const { open, url } = await begin(server().issuers.acme, { state: "a\u0000b" });
+  const chosen = await open(url, choose(ada.subject, { origin: server().baseUrl }));
   const finished = await open(locationOf(chosen).href);
   expect(locationOf(finished).searchParams.get("state")).toBe("a\u0000b");
 });

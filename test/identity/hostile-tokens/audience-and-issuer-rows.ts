@@ -29,7 +29,7 @@ const unreadable = (name: string, from: IssuerName): HostileRow => ({
   name,
   refused: KEYS_UNAVAILABLE,
   hostile: (at) => at.ask(at.token({ from })),
-  control: (at) => at.ask(at.token()),
+  control: (at) => at.ask(at.token({ from: "readable" })),
 });
 
 const signed = (
@@ -148,9 +148,12 @@ export const audienceAndIssuerRows: readonly HostileRow[] = [
   wrongToken("R5", "a kid of the prototype", { header: { kid: "__proto__" } }),
   signed("R5", "a key published for encryption", (at) => ({
     header: { kid: "encryption" },
-    sign: es256(at.keys.first.privateKey),
+    sign: es256(at.leaked.privateKey),
   })),
-  wrongToken("R5", "a key published with its private part", { header: { kid: "leaked" } }),
+  signed("R5", "a key published with its private part", (at) => ({
+    header: { kid: "leaked" },
+    sign: es256(at.leaked.privateKey),
+  })),
   signed(
     "R5",
     "no kid, and none of the keys",
@@ -185,7 +188,7 @@ export const audienceAndIssuerRows: readonly HostileRow[] = [
   signed(
     "R5",
     "HS256 with a symmetric key that was published",
-    (at) => ({ from: "careless", header: { alg: "HS256", kid: "oct" }, sign: hs256(at.rsa.publicKey) }),
+    (at) => ({ from: "careless", header: { alg: "HS256", kid: "oct" }, sign: at.symmetric }),
     (at) => ({ ...RSA(at), from: "careless" }),
   ),
   signed("R5", "an algorithm that this issuer does not use", (at) => ({ ...RSA(at), from: "acme" }), RSA),
@@ -223,8 +226,10 @@ export const audienceAndIssuerRows: readonly HostileRow[] = [
   unreadable("keys that are a list", "list"),
   unreadable("keys whose connection is cut", "closing"),
   unreadable("keys by http from elsewhere", "foreign"),
-  wrongToken("R6", "keys that cannot be read, and a claim that is wrong: no network traffic", {
-    from: "failing",
-    claims: { tenant_id: "x" },
-  }),
+  wrongToken(
+    "R6",
+    "keys that cannot be read, and a claim that is wrong: no network traffic",
+    { from: "failing", claims: { tenant_id: "x" } },
+    { from: "readable" },
+  ),
 ];

@@ -1,12 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Key endpoints that misbehave, each at the path that ends in its issuer's name. */
+/** Key endpoints that misbehave, each at the path that ends in its issuer's name, and `readable`, which does not. */
 export function answerBadly(of: {
   /** A key set that is all right, elsewhere. */
   readonly keySet: string;
+  /** Its JSON. */
+  readonly text: string;
 }): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
     switch (req.url?.split("/").at(-1)) {
+      case "readable":
+        res.writeHead(200, { "content-type": "application/json" }).end(of.text);
+        return;
       case "slow":
         // Never answers.
         return;

@@ -213,7 +213,7 @@ export const credentialRows: readonly HostileRow[] = [
     name: "a tenant that is suspended",
     refused: SUSPENDED,
     hostile: (at) => at.ask(at.token({ from: "closed" }), { url: at.urlOf("closed") }),
-    control: (at) => at.ask(at.token()),
+    control: (at) => at.ask(at.token({ from: "open" }), { url: at.urlOf("open") }),
   },
   {
     rule: "duty 3",
@@ -229,7 +229,7 @@ export const credentialRows: readonly HostileRow[] = [
     refused: TOKEN_INVALID,
     hostile: (at) =>
       at.ask(at.token({ from: "closed", claims: { tenant_id: "acme-org" } }), { url: at.urlOf("closed") }),
-    control: (at) => at.ask(at.token()),
+    control: (at) => at.ask(at.token({ from: "open" }), { url: at.urlOf("open") }),
   },
   // Permissions
   lacking("another permission", "tickets:read", "tickets:read tickets:manage"),

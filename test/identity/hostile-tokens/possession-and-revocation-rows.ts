@@ -64,6 +64,12 @@ const opaqueToken = (
   },
   control: (at) => at.ask(opaque({ active: true, ...at.claims("asked") }), { url: at.urlOf("asking") }),
 });
+const boundOpaque = (at: Setting): string =>
+  opaque({
+    active: true,
+    ...at.claims("asked"),
+    cnf: { jkt: thumbprintOf(at.client.publicKey) },
+  });
 const unanswered = (name: string, answer: string): HostileRow => ({
   rule: "R9",
   name,
@@ -205,9 +211,13 @@ export const possessionAndRevocationRows: readonly HostileRow[] = [
   opaqueToken("an opaque token without subject", () => ({}), ["sub"]),
   opaqueToken("an opaque token that is a refresh token", () => ({ token_type: "refresh_token" })),
   opaqueToken("an opaque token bound to a certificate", () => ({ cnf: { "x5t#S256": "x" } })),
-  opaqueToken("an opaque token bound to a key, as Bearer", (at) => ({
-    cnf: { jkt: thumbprintOf(at.client.publicKey) },
-  })),
+  {
+    rule: "R9",
+    name: "an opaque token bound to a key, as Bearer",
+    refused: TOKEN_INVALID,
+    hostile: (at) => at.ask(boundOpaque(at), { url: at.urlOf("asking") }),
+    control: (at) => at.prove(boundOpaque(at), { url: at.urlOf("asking") }),
+  },
   unanswered("an endpoint that fails", "fail"),
   unanswered("an answer that is no JSON", "<html>"),
   unanswered("an answer with a member twice", '{"active":false,"active":true}'),
@@ -260,7 +270,7 @@ export const possessionAndRevocationRows: readonly HostileRow[] = [
   },
   {
     rule: "R10",
-    name: "the scheme DPoP where it is off",
+    name: "a token that is not bound, as DPoP where that is off",
     refused: TOKEN_INVALID,
     hostile: (at) => at.prove(at.token(), { url: at.urlOf("acme") }),
     control: (at) => at.ask(at.token()),
@@ -357,7 +367,12 @@ export const possessionAndRevocationRows: readonly HostileRow[] = [
     rule: "R10",
     name: "a proof as the access token",
     refused: TOKEN_INVALID,
-    hostile: (at) => at.prove(String(at.prove(at.boundToken()).headers.dpop)),
+    // With all claims of a bound token, signed by its issuer: nothing is wrong but what it is.
+    hostile: (at) => {
+      const claims = { ...at.claims("bound"), cnf: { jkt: thumbprintOf(at.client.publicKey) } };
+      const recipe = { claims, header: { kid: "k1" }, sign: es256(at.keys.first.privateKey) };
+      return at.prove(String(at.prove(at.boundToken(), { recipe }).headers.dpop));
+    },
     control: (at) => at.prove(at.boundToken()),
   },
   // Keys for machines

@@ -5,7 +5,8 @@ export const TENANTS = [
   { slug: "bound", dpop: "allow", status: "active" },
   { slug: "strict", dpop: "require", status: "active" },
   { slug: "closed", dpop: "off", status: "suspended" },
-  { slug: "asking", dpop: "off", status: "active" },
+  { slug: "open", dpop: "off", status: "active" },
+  { slug: "asking", dpop: "allow", status: "active" },
   { slug: "renewed", dpop: "off", status: "active" },
 ] as const;
 
@@ -43,6 +44,8 @@ const NAMED = {
   bound: { tenant: "bound", idp: "first", claim: "tenant_id", value: "bound-org" },
   strict: { tenant: "strict", idp: "first", claim: "tenant_id", value: "strict-org" },
   closed: { tenant: "closed", idp: "first", claim: "tenant_id", value: "closed-org" },
+  // As closed, and not suspended.
+  open: { tenant: "open", idp: "first", claim: "tenant_id", value: "open-org" },
   renewed: { tenant: "renewed", idp: "first", claim: "tenant_id", value: "renewed-org" },
   asked: { tenant: "asking", idp: "asked", claim: "tenant_id", value: "asking-org" },
   // How acme's other issuers differ from the first.
@@ -59,6 +62,8 @@ const NAMED = {
   short: { ...own, maxLifetimeSeconds: 60 },
   // Its one key was revoked; of `second`, which has the same, it was not.
   revoked: { ...own, idp: "second" },
+  // As those below, and its keys can be read.
+  readable: bad,
   // Whose keys cannot be read.
   slow: bad,
   huge: bad,

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes } from "node:crypto";
+import { createHmac, generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes } from "node:crypto";
 import { createIdSource, type IssuerId } from "../../../src/core/ids.ts";
 import { makeApiKey } from "../../../src/identity/api-key.ts";
 import { introspectionSecretContext } from "../../../src/identity/introspection.ts";
@@ -9,6 +9,7 @@ import {
   jwkOf,
   type Members,
   makeJws,
+  type Signer,
   thumbprintOf,
 } from "../../support/hand-made-jws.ts";
 import { makeProof } from "../../support/hand-made-proof.ts";
@@ -32,7 +33,7 @@ export interface TokenRecipe extends JwsRecipe {
   readonly from?: IssuerName;
 }
 
-/** A running server with seven tenants, their issuers, a broker, and everything that is needed to lie to it. */
+/** A running server with eight tenants, their issuers, a broker, and everything that is needed to lie to it. */
 export interface Setting {
   readonly server: TestServer;
   /** Seconds since 1970; the server's clock stands there. */
@@ -43,6 +44,10 @@ export interface Setting {
   readonly keys: Readonly<
     Record<"first" | "revoked" | "second" | "third" | "broker", KeyPairKeyObjectResult>
   >;
+  /** Published for encryption as `encryption`, and with its private part as `leaked`. */
+  readonly leaked: KeyPairKeyObjectResult;
+  /** Signs with the symmetric key that is published as `oct`. */
+  readonly symmetric: Signer;
   readonly rsa: KeyPairKeyObjectResult;
   readonly weakRsa: KeyPairKeyObjectResult;
   /** Of a client that proves possession, and of another. */
@@ -87,7 +92,8 @@ const KEY_OF: Readonly<Record<"first" | "second" | "third" | "broker", string>> 
 const ec = (): KeyPairKeyObjectResult => generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 export async function startSetting(): Promise<Setting> {
-  const now = Math.floor(Date.now() / 1000);
+  // Ahead of the database's, which leaves out the API keys that have expired: one that expires in between is read.
+  const now = Math.floor(Date.now() / 1000) + 600;
   const masterKey = randomBytes(32).toString("base64url");
   let passed = 0;
   const server = await startTestServer({
@@ -102,6 +108,8 @@ export async function startSetting(): Promise<Setting> {
   const ids = createIdSource(Date.now);
   const keys = { first: ec(), revoked: ec(), second: ec(), third: ec(), broker: ec() };
   const leaked = ec();
+  const secret = randomBytes(32);
+  const symmetric: Signer = (input) => createHmac("sha256", secret).update(input).digest("base64url");
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const weakRsa = generateKeyPairSync("rsa", { modulusLength: 1024 });
   const client = ec();
@@ -130,12 +138,15 @@ export async function startSetting(): Promise<Setting> {
     published(weakRsa, "weak", { alg: "RS256" }),
     published(leaked, "encryption", { use: "enc" }),
     jwkOf(leaked.privateKey, { kid: "leaked", alg: "ES256", use: "sig" }),
-    { kty: "oct", kid: "oct", k: Buffer.from("a shared secret of thirty-two byte").toString("base64url") },
+    { kty: "oct", kid: "oct", k: secret.toString("base64url") },
   );
   second.publish(published(keys.second, "k2"));
   third.publish(published(keys.third, "k3"));
   broker.publish(published(keys.broker, "k9"));
-  bad.answer = answerBadly({ keySet: `${first.origin}/jwks` });
+  bad.answer = answerBadly({
+    keySet: `${first.origin}/jwks`,
+    text: JSON.stringify({ keys: [published(keys.first, "k1")] }),
+  });
 
   // ---- tenants ----------------------------------------------------------------------------------------------------
   const tenantIds = new Map<string, string>([
@@ -208,23 +219,23 @@ export async function startSetting(): Promise<Setting> {
   // ---- API keys ---------------------------------------------------------------------------------------------------
   const addKey = async (
     slug: TenantSlug,
-    of: { expires?: string; created?: string } = {},
+    of: { expires?: number; created?: number } = {},
   ): Promise<string> => {
     const id = ids.apiKey();
     const made = makeApiKey(id, randomBytes);
     await database.admin(
       `INSERT INTO bulkhead.api_keys (id, tenant_id, name, secret_hash, permissions, expires_at, created_by, created_at)
-       VALUES ($1, $2, 'test', $3, '{tickets:read}', now() + $4::interval, '{}', now() + $5::interval)`,
-      [id, idOf(slug), Buffer.from(made.secretHash), of.expires ?? "1 day", of.created ?? "0"],
+       VALUES ($1, $2, 'test', $3, '{tickets:read}', to_timestamp($4), '{}', to_timestamp($5))`,
+      [id, idOf(slug), Buffer.from(made.secretHash), now + (of.expires ?? 86_400), now + (of.created ?? 0)],
     );
     return made.text;
   };
   const apiKeys = {
     good: await addKey("acme"),
-    expired: await addKey("acme", { expires: "-1 minute" }),
+    expired: await addKey("acme", { expires: 0 }),
     ofStrict: await addKey("strict"),
     switchedOff: await addKey("globex"),
-    old: await addKey("renewed", { created: "-1 hour" }),
+    old: await addKey("renewed", { created: -60 }),
     fresh: await addKey("renewed"),
   };
 
@@ -285,6 +296,8 @@ export async function startSetting(): Promise<Setting> {
     origin: server.url,
     shared: server.shared,
     keys,
+    leaked,
+    symmetric,
     rsa,
     weakRsa,
     client,
