@@ -166,8 +166,8 @@ export const administration: readonly Mutant[] = [
   {
     name: "a tenant is told who has an issuer",
     file: "src/admin/issuer-taken.ts",
-    from: 'by.kind !== "operator" || ',
-    to: "",
+    from: 'if (by.kind === "operator" && holder !== null) {',
+    to: "if (holder !== null) {",
     tests: ["test/admin/issuers.test.ts"],
   },
   {

@@ -5,8 +5,8 @@ export const traces: readonly Mutant[] = [
   {
     name: "the operator token stays in memory",
     file: "src/server.ts",
-    from: "startInstance(instanceOptions, {",
-    to: "startInstance(options, {",
+    from: "{ ...instanceOptions, privateHosts }",
+    to: "{ ...options, privateHosts }",
     tests: ["test/pipeline/no-token-leaves.test.ts"],
   },
   {
@@ -47,8 +47,8 @@ export const traces: readonly Mutant[] = [
   {
     name: "a system connection keeps the context that opened it",
     file: "src/data/system-door.ts",
-    from: "await outside(connect, pool)",
-    to: "await connect(pool)",
+    from: "await outside(connect, reason ===",
+    to: "await connect(reason ===",
     tests: ["test/data/connection-context.test.ts"],
   },
 ];

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
 import { stopLeftover } from "../../src/data/embedded/leftover-postmaster.ts";
 
@@ -83,12 +84,16 @@ export function createCommandBench(): CommandBench {
   };
 }
 
+/** Commands that load no module of a user's: the compiled ones do. */
+const CLIENT_COMMANDS: ReadonlySet<string> = new Set(["issuers", "keys", "tokens", "access"]);
+
 function start(args: readonly string[], options: RunOptions): RunningCommand {
   const { checkout, uid, input } = options;
+  const own = CLIENT_COMMANDS.has(args[0] ?? "")
+    ? [inject("commandMain")]
+    : ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"];
   const [program, before] =
-    checkout === undefined
-      ? [process.execPath, ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"]]
-      : ["npm", ["start", "--silent", "--"]];
+    checkout === undefined ? [process.execPath, own] : ["npm", ["start", "--silent", "--"]];
   const child = spawn(program, [...before, ...args], {
     cwd: checkout ?? ROOT,
     detached: true,

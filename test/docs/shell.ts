@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { ROOT } from "./page.ts";
 
 export interface ShellRun {
@@ -18,14 +19,14 @@ export interface Shell {
 
 export async function openShell(): Promise<Shell> {
   const directory = await mkdtemp(join(tmpdir(), "bulkhead-docs-"));
-  const programs = { bulkhead: "src/cli/main.ts", curl: "test/docs/fixtures/curl.ts" };
-  for (const [name, file] of Object.entries(programs)) {
+  const tsx = join(ROOT, "node_modules/tsx/dist/loader.mjs");
+  const programs = {
+    bulkhead: `"${inject("commandMain")}"`,
+    curl: `--conditions=bulkhead-source --import "${tsx}" "${join(ROOT, "test/docs/fixtures/curl.ts")}"`,
+  };
+  for (const [name, program] of Object.entries(programs)) {
     const path = join(directory, name);
-    const tsx = join(ROOT, "node_modules/tsx/dist/loader.mjs");
-    await writeFile(
-      path,
-      `#!/bin/sh\nexec "${process.execPath}" --conditions=bulkhead-source --import "${tsx}" "${join(ROOT, file)}" "$@"\n`,
-    );
+    await writeFile(path, `#!/bin/sh\nexec "${process.execPath}" ${program} "$@"\n`);
     await chmod(path, 0o700);
   }
   await writeFile(join(directory, "npx"), '#!/bin/sh\nexec "$@"\n', { mode: 0o700 });

@@ -49,7 +49,7 @@ const onSecond = (slug: "acme" | "globex"): string => `${server.instances[1]?.ur
 const methods = (stream: TestStream): string[] =>
   stream.messages().map((message) => message.method ?? "result");
 const acknowledged = (stream: TestStream) =>
-  expect.poll(() => methods(stream)[0]).toBe("notifications/subscriptions/acknowledged");
+  expect.poll(() => methods(stream)[0], { timeout: 10_000 }).toBe("notifications/subscriptions/acknowledged");
 
 /** Opens streams, all acknowledged; closes them after `work`. */
 async function withStreams<R>(

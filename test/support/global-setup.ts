@@ -6,11 +6,14 @@ import { connectionSettings } from "../../src/data/connection-settings.ts";
 import { startEmbeddedPostgres } from "../../src/data/embedded/embedded-postgres.ts";
 import { ensureDatabase } from "../../src/data/ensure-database.ts";
 import { migrate } from "../../src/data/migrate.ts";
+import { compileCommand } from "./compiled-command.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     /** URL of the cluster of this test run, as its superuser. */
     readonly clusterUrl: string;
+    /** The command, compiled: for `node`. */
+    readonly commandMain: string;
   }
 }
 
@@ -21,9 +24,11 @@ const HELPDESK_MIGRATIONS = new URL("../../examples/helpdesk/migrations/", impor
 
 /** One PostgreSQL for the whole run, in a directory of its own that goes with it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const command = await compileCommand();
   const dataDir = await mkdtemp(join(tmpdir(), "bulkhead-test-"));
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false });
   const remove = async (): Promise<void> => {
+    await command.remove();
     await postgres.stop({ remove: true });
     await rm(dataDir, { recursive: true, force: true });
   };
@@ -41,5 +46,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     throw error;
   }
   project.provide("clusterUrl", postgres.adminUrl);
+  project.provide("commandMain", command.main);
   return remove;
 }
