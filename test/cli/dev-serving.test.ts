@@ -127,7 +127,7 @@ test("when the serving process is killed in the middle of a call the caller hear
   expect(performance.now() - killed).toBeLessThan(5_000);
   await waitFor(async () => ![null, String(pid)].includes(await call("pid")), "another process served");
   // A second or two on a machine that is not busy with other tests.
-  expect(performance.now() - killed).toBeLessThan(6_000);
+  expect(performance.now() - killed).toBeLessThan(15_000);
   expect(dev.errorLines()).toContainEqual({
     event: "notice",
     message: "the serving process ended (SIGKILL); starting another",
