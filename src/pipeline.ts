@@ -7,6 +7,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import type { TenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink, OperationEvent, RefusalEvent } from "./core/event.ts";
+import { after, type Eventually } from "./core/eventually.ts";
 import type { IdSource, OperationId, Slug } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
 import { accessNote } from "./identity/access-note.ts";
@@ -249,16 +250,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
   };
 
   /** The caller under the tenant's configuration as it is now; null: the tenant is gone. */
-  const renew = (caller: Caller): Caller | null | Promise<Caller | null> => {
-    const under = (snapshot: TenantSnapshot | null): Caller | null => {
+  const renew = (caller: Caller): Eventually<Caller | null> =>
+    after(directory.byId(caller.snapshot.id), (snapshot) => {
       if (snapshot === null) return null;
       if (snapshot === caller.snapshot) return caller;
       const principal = { ...caller.principal, permissions: permissionsUnder(snapshot, caller) };
       return { ...caller, snapshot, principal: Object.freeze(principal) };
-    };
-    const looked = directory.byId(caller.snapshot.id);
-    return looked instanceof Promise ? looked.then(under) : under(looked);
-  };
+    });
 
   const scopesOf = (snapshot: TenantSnapshot): readonly string[] =>
     snapshot.scopes.length > 0 ? snapshot.scopes : rooms.catalog.permissions;

@@ -1,6 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/error-table.ts";
+import { after, type Eventually } from "../core/eventually.ts";
 import { parseSlug, type Slug, type TenantId } from "../core/ids.ts";
+import { ADMIN_PERMISSION } from "../core/permission.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { TenantDirectory } from "../tenancy/tenant-directory.ts";
 import type { TenantName } from "../tenancy/tenant-record.ts";
@@ -56,7 +58,7 @@ export interface Authenticator {
    *
    * @param attempt.tenant the tenant that the path names; null where it names none.
    * @returns a refusal `operator_token_required` for what is no token of any tenant; `administrator_required`,
-   *   `tenant_suspended`; `dpop_proof_invalid` and `keys_unavailable` as above.
+   *   `tenant_suspended`; `dpop_proof_invalid`, `keys_unavailable` and `rate_limited` as above.
    */
   administrator(attempt: Attempt & { readonly tenant: TenantName | null }): Promise<Caller | Refusal>;
 }
@@ -70,15 +72,11 @@ interface Door extends VerifyOptions {
   readonly endpoint: string;
 }
 
-type Eventually<T> = T | Promise<T>;
-
 const SCHEMES: Readonly<Record<DpopMode, readonly ("Bearer" | "DPoP")[]>> = {
   off: ["Bearer"],
   allow: ["Bearer", "DPoP"],
   require: ["DPoP"],
 };
-
-const ADMIN_PERMISSION = "admin";
 
 /** Refusals of a token that say more to an administrator than that theirs is none. */
 const TOLD_TO_ADMINISTRATORS: ReadonlySet<ErrorCode> = new Set([
@@ -309,9 +307,4 @@ function audiencesOf(token: string): readonly unknown[] {
   const read = readTokenParts(token);
   const audience = typeof read === "string" ? undefined : own(read.payload, "aud");
   return Array.isArray(audience) ? audience : [audience];
-}
-
-/** Goes on at once where nothing has to be waited for: a cached caller costs no turn of the event loop. */
-function after<T, R>(value: Eventually<T>, next: (value: T) => Eventually<R>): Eventually<R> {
-  return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { after, type Eventually } from "../core/eventually.ts";
 import { type ApiKeyId, type IssuerId, parseTenantId, type Slug, type TenantId } from "../core/ids.ts";
 import { createConfigurationCache } from "./configuration-cache.ts";
 import type { ConfigurationChanges, ConfigurationSource } from "./configuration-source.ts";
@@ -28,8 +29,6 @@ export interface TenantDirectory {
   /** Told of every tenant whose configuration was seen to have changed; null: all of them. */
   onChange(listener: (tenantId: TenantId | null, version: number) => void): void;
 }
-
-type Eventually<T> = T | Promise<T>;
 
 export function createTenantDirectory(options: {
   readonly source: ConfigurationSource;
@@ -70,8 +69,7 @@ export function createTenantDirectory(options: {
 
   const ofId = (id: TenantId) => snapshots.get(id, () => source.snapshotOfId(id));
   const ofFound = (id: TenantId | null) => (id === null ? null : ofId(id));
-  const follow = (id: Eventually<TenantId | null>) =>
-    id instanceof Promise ? id.then(ofFound) : ofFound(id);
+  const follow = (id: Eventually<TenantId | null>) => after(id, ofFound);
   const ofSlug = (slug: Slug) => follow(slugs.get(slug, () => source.idOfSlug(slug)));
 
   let underWay: Promise<void> | null = null;
