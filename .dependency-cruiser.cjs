@@ -17,11 +17,20 @@ const ASSEMBLY = [
   "bulkhead-options",
   "instance",
   "authentication",
+  "demonstration",
   "dispatch",
   "development",
   "development-access",
+  "local-connection",
+  "local-request",
+  "local-server",
+  "local-session",
+  "operate",
   "pipeline",
+  "previous-generation",
+  "tasks",
   "version",
+  "wire",
 ];
 
 /** Packages that one room alone may import, so that replacing one of them is the business of that room. */

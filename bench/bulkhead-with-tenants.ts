@@ -32,7 +32,7 @@ export interface BulkheadWithTenants {
 /** @param of.name of the figure's data directory. */
 export async function startBulkheadWithTenants(
   bench: BenchRun,
-  of: { readonly name: string; readonly tenants: number },
+  of: { readonly name: string; readonly tenants: number; readonly operatorToken?: string },
 ): Promise<BulkheadWithTenants> {
   const database = await startBenchDatabase(bench, of.name);
   const issuer = await startBenchIssuer(bench.cleanup);
@@ -44,7 +44,12 @@ export async function startBulkheadWithTenants(
     stderr: log,
     cleanup: bench.cleanup,
   }).finally(() => closeSync(log));
-  const order: BulkheadOrder = { do: "serve", databaseUrl: database.url, port: await freePort(0) };
+  const order: BulkheadOrder = {
+    do: "serve",
+    databaseUrl: database.url,
+    port: await freePort(0),
+    ...(of.operatorToken === undefined ? {} : { operatorToken: of.operatorToken }),
+  };
   await child.ask(order).catch(async (cause) => {
     throw new Error(
       `Bulkhead does not start. Its log ends:\n${(await readFile(logFile, "utf8")).slice(-2_000)}`,

@@ -40,6 +40,71 @@ export function toolCallRequest(of: {
   };
 }
 
+/** The same call in a session of the previous generation. */
+export function earlierCallRequest(of: {
+  readonly path: string;
+  readonly token: string;
+  readonly id: number;
+  readonly name: string;
+  readonly session: string;
+}): HttpRequest {
+  return {
+    path: of.path,
+    headers: earlierHeaders(of),
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: of.id,
+      method: "tools/call",
+      params: { name: TOOL, arguments: { name: of.name } },
+    }),
+  };
+}
+
+/** `tools/list` of either generation: in a session where there is one. */
+export function toolListRequest(of: {
+  readonly path: string;
+  readonly token: string;
+  readonly id: number;
+  readonly session: string | null;
+}): HttpRequest {
+  const { path, token, id, session } = of;
+  if (session !== null) {
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/list", params: {} });
+    return { path, headers: earlierHeaders({ token, session }), body };
+  }
+  const call = toolCallRequest({ path, token, id, name: "" });
+  const { "mcp-name": _name, ...headers } = call.headers;
+  const { params } = JSON.parse(call.body) as { params: { _meta: unknown } };
+  const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/list", params: { _meta: params._meta } });
+  return { path, headers: { ...headers, "mcp-method": "tools/list" }, body };
+}
+
+function earlierHeaders(of: { readonly token: string; readonly session: string }): HttpRequest["headers"] {
+  return {
+    authorization: `Bearer ${of.token}`,
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": "2025-11-25",
+    "mcp-session-id": of.session,
+  };
+}
+
+/**
+ * Opens a session, as clients of the previous generation do.
+ * @throws Error where it is not opened.
+ */
+export async function openSession(
+  origin: string,
+  of: { readonly path: string; readonly token: string },
+): Promise<string> {
+  const { path, headers, body } = initializeRequest(of);
+  const response = await fetch(`${origin}${path}`, { method: "POST", headers, body });
+  const session = response.headers.get("mcp-session-id");
+  const text = await response.text();
+  if (session === null) throw new Error(`No session: ${response.status} ${text.slice(0, 500)}`);
+  return session;
+}
+
 /** A request of the previous generation, as its clients begin with. */
 export function initializeRequest(of: { readonly path: string; readonly token: string }): HttpRequest {
   return {

@@ -1,9 +1,9 @@
 import type { ServerDefinition } from "./catalog/define.ts";
 import type { Clock } from "./core/clock.ts";
 
-/** Where log lines go: anything with a `write` of one line. */
+/** Where log lines go: anything with a `write` of whole lines, each with its line break. */
 export interface LogDestination {
-  write(line: string): void;
+  write(lines: string): void;
 }
 
 export interface BulkheadOptions {

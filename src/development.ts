@@ -1,35 +1,31 @@
 /** Development mode: demonstration tenants, an issuer for each, and tokens without passwords. Never built by `serve`. */
 import { randomBytes } from "node:crypto";
 import type { Catalog } from "./catalog/catalog.ts";
-import type { DemonstrationTenant, DevelopmentDefinition } from "./catalog/define.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EventSink } from "./core/event.ts";
 import { Fault } from "./core/fault.ts";
 import { type IdSource, parseSlug, type Slug } from "./core/ids.ts";
-import { isPermissionPattern } from "./core/permission.ts";
 import { refuse } from "./core/refusal.ts";
 import { createDevelopmentIssuers } from "./data/development-issuers.ts";
-import { setUpDevelopment } from "./data/development-setup.ts";
 import { createDevelopmentStorage } from "./data/development-storage.ts";
 import type { SystemDoor } from "./data/system-door.ts";
 import type { TenantDoor } from "./data/tenant-door.ts";
+import type { Demonstrated, Demonstration } from "./demonstration.ts";
 import type { Development, DevelopmentTenantAccess } from "./development-access.ts";
 import { createDevelopmentAuthorizationServer } from "./identity/development/authorization-server.ts";
 import { type DevelopmentIssuer, developmentIssuerUrl } from "./identity/development/development-issuer.ts";
 import { signAccessToken } from "./identity/development/sign-access-token.ts";
 import { generateSigningKey } from "./identity/development/signing-key.ts";
-import type { Roles } from "./tenancy/tenant-snapshot.ts";
 
 const TOKEN_SECONDS = 3_600;
 /** Name of the broker's issuer: not a slug, so that no tenant can have it. */
 const BROKER = "_shared";
 
-type Demonstrated = { readonly slug: Slug; readonly tenant: DemonstrationTenant };
-
 /** @throws Fault `setting_invalid` outside development mode, and before anything is written. */
 export async function startDevelopment(given: {
   readonly mode: "development" | "production";
   readonly catalog: Catalog;
+  readonly demonstration: Demonstration;
   readonly base: string;
   readonly resourceOf: (slug: Slug | null) => string;
   readonly system: SystemDoor;
@@ -39,8 +35,7 @@ export async function startDevelopment(given: {
   readonly emit: EventSink;
 }): Promise<Development> {
   const { catalog, base, resourceOf, system, ids, clock } = given;
-  const definition = catalog.server.development ?? defaultDevelopment(catalog.permissions);
-  const demonstrated = definition.tenants.map((tenant) => ({ tenant, slug: checkedSlug(tenant.slug) }));
+  const { tenants: demonstrated, usersOf } = given.demonstration;
   const issuers = createDevelopmentIssuers({
     system,
     ids,
@@ -87,31 +82,10 @@ export async function startDevelopment(given: {
         cause,
       }),
   });
-  await setUpDevelopment(
-    { system, tenant: given.door, ids },
-    {
-      plans: definition.plans ?? {},
-      tenants: demonstrated.map(({ tenant, slug }) => ({
-        slug,
-        name: tenant.name,
-        plan: tenant.plan,
-        roles: checkedRoles(tenant),
-        seed: async (into) => tenant.seed?.(into),
-      })),
-    },
-  );
+  await given.demonstration.setUp({ system, tenant: given.door, ids });
   await issuers.setUp();
 
   const signing = { clock, random: randomBytes };
-  /** People of the module's own tenants; of any other tenant one, who may do everything. */
-  function usersOf(slug: Slug): DemonstrationTenant["users"] {
-    return (
-      demonstrated.find((entry) => entry.slug === slug)?.tenant.users ?? [
-        { subject: "developer", name: "Developer", permissions: catalog.permissions },
-      ]
-    );
-  }
-
   async function accessTo({ slug, tenant }: Demonstrated): Promise<DevelopmentTenantAccess | null> {
     const [own, broker] = await Promise.all([issuerOf(slug), issuerOf(null)]);
     const [at] = own?.tenants ?? [];
@@ -194,43 +168,4 @@ export async function startDevelopment(given: {
       };
     },
   };
-}
-
-/** For a module that defines no development tenants: two, with one user each who may do everything. */
-function defaultDevelopment(permissions: readonly string[]): DevelopmentDefinition {
-  return {
-    tenants: [
-      {
-        slug: "acme",
-        name: "Acme",
-        plan: "enterprise",
-        users: [{ subject: "ada", name: "Ada", permissions }],
-      },
-      {
-        slug: "globex",
-        name: "Globex",
-        plan: "free",
-        users: [{ subject: "grace", name: "Grace", permissions }],
-      },
-    ],
-  };
-}
-
-function checkedSlug(text: string): Slug {
-  const slug = parseSlug(text);
-  if (slug === null)
-    throw new Fault("server_invalid", { detail: `${JSON.stringify(text)} is not a tenant's slug.` });
-  return slug;
-}
-
-/** As the admin API takes them: a name and a permission that it refuses could not be changed there either. */
-function checkedRoles({ slug, roles = {} }: DemonstrationTenant): Roles {
-  for (const [name, permissions] of Object.entries(roles)) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/.test(name) || !permissions.every(isPermissionPattern)) {
-      throw new Fault("server_invalid", {
-        detail: `The role ${JSON.stringify(name)} of the demonstration tenant ${slug} has a name or a permission that none can have.`,
-      });
-    }
-  }
-  return roles;
 }

@@ -1,6 +1,7 @@
 /** One instance: builds the rooms, hands each its ports, and starts and stops what they make together. */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { createAdminApi } from "./admin/admin-api.ts";
 import { createAdminCallers } from "./admin/admin-callers.ts";
 import { createRefusedMeanwhile } from "./admin/refused-meanwhile.ts";
@@ -13,33 +14,37 @@ import { errorRow } from "./core/error-table.ts";
 import type { BulkheadEvent } from "./core/event.ts";
 import { every } from "./core/every.ts";
 import { Fault } from "./core/fault.ts";
-import { createIdSource, type Slug } from "./core/ids.ts";
+import { createIdSource, parseSlug, parseTenantId, type Slug } from "./core/ids.ts";
 import { refuse } from "./core/refusal.ts";
 import { createAdministrationRepository } from "./data/administration-repository.ts";
 import { createAuditRepository } from "./data/audit-repository.ts";
-import { listenForConfiguration, notifyConfigurationChanged } from "./data/configuration-notifications.ts";
+import { notifyConfigurationChanged } from "./data/configuration-notifications.ts";
 import { createConfigurationSource } from "./data/configuration-repository.ts";
 import { connectionSettings, doorSettings } from "./data/connection-settings.ts";
 import { checkDeployment } from "./data/deployment-check.ts";
-import { removeExpired } from "./data/housekeeping.ts";
+import { removeExpired, removePassed } from "./data/housekeeping.ts";
 import { createInstanceRepository } from "./data/instance-repository.ts";
 import { migrate } from "./data/migrate.ts";
+import { listenForNotifications } from "./data/notifications.ts";
+import { createSignalRepository } from "./data/signal-repository.ts";
+import { createSignals } from "./data/signals.ts";
+import { createStateKeys } from "./data/state-keys.ts";
 import { createStore } from "./data/store.ts";
 import { createSystemDoor } from "./data/system-door.ts";
 import { createTenantClaims } from "./data/tenant-claims.ts";
 import { createTenantConnections } from "./data/tenant-connections.ts";
 import { createTenantDoor } from "./data/tenant-door.ts";
+import { createDemonstration } from "./demonstration.ts";
 import { startDevelopment } from "./development.ts";
 import type { Development } from "./development-access.ts";
 import { createDispatch } from "./dispatch.ts";
 import { createAccessPolicy } from "./identity/access-policy.ts";
-import type { Caller } from "./identity/caller.ts";
 import type { createOperatorGate } from "./identity/operator-gate.ts";
-import { permissionsUnder } from "./identity/principal-of.ts";
 import type { SecretBox } from "./identity/secret-box.ts";
 import { createAddressLimiter } from "./limits/address-limiter.ts";
 import { createConcurrencyLimiter } from "./limits/concurrency.ts";
 import { createTenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
+import { type LocalClient, type LocalConnection, openLocalConnection } from "./local-connection.ts";
 import { administrativeFacts } from "./observe/audit-facts.ts";
 import { createAuditTrail } from "./observe/audit-trail.ts";
 import { createEventHub } from "./observe/event-hub.ts";
@@ -48,14 +53,11 @@ import { createMetrics } from "./observe/metrics.ts";
 import { createRefusalSummary } from "./observe/refusal-summary.ts";
 import { createPipeline } from "./pipeline.ts";
 import { answerRefusal } from "./protocol/answers.ts";
-import { createConfigurationFollower } from "./protocol/configuration-follower.ts";
 import { createHostGuard } from "./protocol/host-guard.ts";
-import { createListenOperation } from "./protocol/listen-operation.ts";
-import { createListenStreams } from "./protocol/listen-streams.ts";
-import { createOpenWork } from "./protocol/open-work.ts";
-import { createOperationRunner } from "./protocol/operation-runner.ts";
+import type { Change } from "./tenancy/client.ts";
 import { createTenantDirectory } from "./tenancy/tenant-directory.ts";
 import { VERSION } from "./version.ts";
+import { createWire } from "./wire.ts";
 
 /** Body limit of a tenant without one, in bytes. */
 const MAX_BODY_BYTES = 4 * 1_048_576;
@@ -70,15 +72,23 @@ const RECOVERY_MS = 2_000;
 const SWEEP_MS = 60_000;
 /** Open streams are looked at this often: how late the end of a credential can end one. */
 const STREAMS_MS = 500;
+/** A key of another instance is known here before it is used: see state-keys.ts. */
+const STATE_KEYS_MS = 60_000;
 const HOUSEKEEPING_MS = 10 * 60_000;
+/** What is kept for a minute or five: signals, events of streams. */
+const PASSED_MS = 30_000;
 
 /** A server that has started. Stopping is three steps: take no more, wait for what runs, close everything. */
 export interface Instance {
   handle(req: IncomingMessage, res: ServerResponse): void;
   drain(): void;
+  /** @throws Fault `tenant_not_found`. */
+  announce(tenant: string, change: Change): Promise<void>;
   reportFault(message: string, cause: unknown): void;
   finish(): Promise<void>;
   shutDown(): Promise<void>;
+  /** Serves a client over a pair of streams, whoever it is: for the process that the client has started. */
+  connect(client: LocalClient): Promise<LocalConnection>;
   readonly development: Development | null;
 }
 
@@ -90,6 +100,8 @@ export async function startInstance(
     readonly gate: ReturnType<typeof createOperatorGate>;
     readonly secrets: SecretBox | null;
     readonly clock: Clock;
+    /** Without HTTP: then it needs no issuers, and leaves those of a server on the same database alone. */
+    readonly local?: boolean;
   },
 ): Promise<Instance> {
   const { catalog, publicUrl, gate, secrets, clock } = given;
@@ -124,6 +136,8 @@ export async function startInstance(
   const auditRepository = createAuditRepository(system);
   const audit = createAuditTrail({ store: auditRepository, runId: instanceId, emit, now: clock.now });
   const refusals = createRefusalSummary({ record: audit.record, emit });
+  const warn = (where: string, message: string, cause: unknown): void =>
+    emit({ type: "fault", at: clock.now(), level: "warn", where, message, cause });
   const recordAct = (event: BulkheadEvent): void => {
     if (event.type === "administrative") audit.record(administrativeFacts(event));
   };
@@ -148,10 +162,23 @@ export async function startInstance(
     await instances.register({ id: instanceId, mode, version: VERSION });
     if (options.soleInstance === true) await instances.stopAllOthers(instanceId);
 
+    const demonstration = mode === "development" ? createDemonstration(catalog) : null;
+    if (given.local === true) await demonstration?.setUp({ system, tenant: door, ids });
     const development =
-      mode === "development"
-        ? await startDevelopment({ mode, catalog, base, resourceOf, system, door, ids, clock, emit })
-        : null;
+      demonstration === null || given.local === true
+        ? null
+        : await startDevelopment({
+            mode,
+            catalog,
+            demonstration,
+            base,
+            resourceOf,
+            system,
+            door,
+            ids,
+            clock,
+            emit,
+          });
 
     // Tenancy: configuration, kept current.
     const directory = createTenantDirectory({
@@ -184,25 +211,6 @@ export async function startInstance(
     const proofRates = createTenantRateLimiter(clock);
     const addresses = createAddressLimiter(clock);
     let draining = false;
-    const runner = createOperationRunner((snapshot, readOnly) => ({
-      openSql: (signal) =>
-        door.open(
-          { tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 },
-          signal,
-        ),
-      openStore: createStore,
-      emit,
-      now: clock.now,
-    }));
-
-    // What is open, and ends when the credential behind it does.
-    const openWork = createOpenWork<Caller>();
-    const { name, title, version } = catalog.server;
-    const streams = createListenStreams({
-      clock,
-      views,
-      serverInfo: JSON.stringify({ name, ...(title === undefined ? {} : { title }), version }),
-    });
     const { authenticator, issuers } = createAuthentication({
       mode,
       clock,
@@ -215,18 +223,50 @@ export async function startInstance(
       privateHosts: options.privateHosts ?? [],
     });
     const { stillHolds } = authenticator;
-    const follower = createConfigurationFollower({
-      current: directory.byId,
-      openWork,
-      stillHolds,
-      streams,
+    const deadAfterMs = options.instanceDeadAfterMs ?? 15_000;
+    const concurrency = createConcurrencyLimiter();
+    const signals = createSignals({
+      repository: createSignalRepository(system, instanceId),
+      instanceId,
+      onFault: (message, cause) => warn("signals", message, cause),
+    });
+    await signals.catchUp();
+    const stateKeys = createStateKeys({ system, monotonic: clock.monotonic });
+    await stateKeys.refresh();
+    const wire = createWire({
+      system,
+      signals,
+      stateKeys,
+      rates,
+      concurrency,
+      random: randomBytes,
+      instanceId,
+      deadAfterMs,
+      onTrouble: (message, cause) => warn("sessions", message, cause),
+      clock,
+      ids,
+      emit,
+      catalog,
+      views,
+      policy,
+      directory,
+      authenticator,
+      audit,
+      portsFor: (snapshot, readOnly) => ({
+        openSql: (signal) =>
+          door.open(
+            { tenantId: snapshot.id, readOnly, statementTimeoutMs: snapshot.limits.callTimeoutMs ?? 0 },
+            signal,
+          ),
+        openStore: createStore,
+        emit,
+        now: clock.now,
+      }),
       onFault: (cause) => tell("streams")(cause),
     });
-    directory.onChange((tenantId) => follower.changed(tenantId));
 
     const pipeline = createPipeline({
       clock,
-      ids,
       emit,
       resourceOf,
       addresses,
@@ -234,24 +274,13 @@ export async function startInstance(
       authenticator,
       role: { kind: "shared" },
       rates,
-      concurrency: createConcurrencyLimiter(),
+      concurrency,
       catalog,
-      views,
-      policy,
-      audit,
-      runner,
-      openWork,
-      listening: createListenOperation({
-        clock,
-        ids,
-        emit,
-        audit,
-        catalog,
-        streams,
-        current: directory.byId,
-        stillHolds,
-        grantedUnder: permissionsUnder,
-      }),
+      operate: wire.operate,
+      openWork: wire.openWork,
+      listening: wire.listening,
+      rounds: wire.rounds,
+      previous: wire.previous,
       maxBodyBytes: MAX_BODY_BYTES,
       bodyTimeoutMs: BODY_TIMEOUT_MS,
       draining: () => draining,
@@ -302,17 +331,19 @@ export async function startInstance(
       });
     const regular = [
       every(POLL_MS, () => directory.refresh(), tell("configuration")),
+      every(POLL_MS, () => signals.catchUp(), tell("signals")),
       every(HEARTBEAT_MS, () => instances.heartbeat(instanceId), tell("heartbeat")),
       every(
         RECOVERY_MS,
         () =>
           auditRepository.closeOrphans({
             runId: instanceId,
-            deadAfterMs: options.instanceDeadAfterMs ?? 15_000,
+            deadAfterMs,
             now: clock.now(),
           }),
         tell("recovery"),
       ),
+      every(RECOVERY_MS, () => wire.tasks.recover(), tell("tasks")),
       every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
       every(
         SWEEP_MS,
@@ -324,15 +355,21 @@ export async function startInstance(
       every(
         STREAMS_MS,
         () => {
-          streams.sweep();
-          follower.retry();
+          wire.streams.sweep();
+          wire.resumable.sweep();
+          wire.follower.retry();
         },
         tell("streams"),
       ),
+      every(STATE_KEYS_MS, () => stateKeys.refresh(), tell("state keys")),
       every(HOUSEKEEPING_MS, () => removeExpired(system), tell("housekeeping")),
+      every(PASSED_MS, () => removePassed(system), tell("housekeeping")),
     ];
-    const notifications = listenForConfiguration(doorSettings(admin, "bulkhead_system"), () => {
-      directory.refresh().catch(tell("configuration"));
+    const notifications = listenForNotifications(doorSettings(admin, "bulkhead_system"), {
+      bulkhead_configuration: () => {
+        directory.refresh().catch(tell("configuration"));
+      },
+      bulkhead_signals: signals.heard,
     });
     emit({
       type: "lifecycle",
@@ -364,13 +401,36 @@ export async function startInstance(
 
     return {
       development,
+      connect: (client) =>
+        openLocalConnection(
+          {
+            ...wire,
+            clock,
+            emit,
+            directory,
+            role: { kind: "shared" },
+            rates,
+            concurrency,
+            ids,
+            audit,
+            catalog,
+            maxBodyBytes: MAX_BODY_BYTES,
+            draining: () => draining,
+            permissionsOf: ({ slug }, subject) =>
+              demonstration?.usersOf(slug).find((user) => user.subject === subject)?.permissions ??
+              catalog.permissions,
+          },
+          client,
+        ),
       handle(req, res) {
-        underWay++;
-        res.once("close", () => {
+        // A stream outlives its request, and a request of the previous generation its connection.
+        underWay += 2;
+        const over = (): void => {
           underWay--;
           if (underWay === 0) idle?.();
-        });
-        dispatch(req, res).catch((cause: unknown) => {
+        };
+        res.once("close", over);
+        const dispatched = dispatch(req, res).catch((cause: unknown) => {
           const operationId = ids.operation();
           emit({
             type: "fault",
@@ -391,31 +451,40 @@ export async function startInstance(
             );
           else res.destroy();
         });
+        void dispatched.finally(over);
+      },
+      async announce(tenant, change) {
+        const name = parseTenantId(tenant) ?? parseSlug(tenant);
+        const snapshot = name === null ? null : await directory.byName(name);
+        if (snapshot === null) throw new Fault("tenant_not_found");
+        wire.announcements.announce(snapshot.id, change);
       },
       reportFault: (message, cause) =>
         emit({ type: "fault", at: clock.now(), level: "error", where: "process", message, cause }),
       drain() {
         draining = true;
-        streams.endAll();
+        wire.tasks.drain();
+        wire.streams.endAll();
+        wire.resumable.endAll();
         emit({ type: "lifecycle", at: clock.now(), instanceId, phase: "draining" });
       },
       async finish() {
-        if (underWay === 0) return;
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(() => {
-            openWork.endAll(refuse("stopping", { retryAfterMs: 1_000 }));
-            // What was interrupted still writes its outcome and its answer.
-            setTimeout(resolve, 500);
-          }, options.drainMs ?? 10_000);
-          idle = () => {
-            clearTimeout(timer);
-            resolve();
-          };
+        const requests = new Promise<void>((resolve) => {
+          idle = resolve;
+          if (underWay === 0) resolve();
         });
+        const over = Promise.all([requests, wire.tasks.finished()]).then(() => true);
+        const late = (milliseconds: number) => delay(milliseconds, false, { ref: false });
+        if (await Promise.race([over, late(options.drainMs ?? 10_000)])) return;
+        wire.openWork.endAll(refuse("stopping", { retryAfterMs: 1_000 }));
+        // What was interrupted still writes its outcome and its answer.
+        await Promise.race([over, late(500)]);
       },
       async shutDown() {
         for (const task of regular) task.stop();
         await notifications.close();
+        await wire.close();
+        await signals.close();
         // What the hub still holds belongs into the summary, and the summary is an event again.
         hub.flush();
         refusals.report();

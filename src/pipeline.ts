@@ -4,14 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Catalog } from "./catalog/catalog.ts";
-import type { TenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
-import type { EventSink, OperationEvent, RefusalEvent } from "./core/event.ts";
+import type { EventSink, RefusalEvent } from "./core/event.ts";
 import { after, type Eventually } from "./core/eventually.ts";
-import type { IdSource, OperationId, Slug } from "./core/ids.ts";
+import type { Slug } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
-import { accessNote } from "./identity/access-note.ts";
-import type { AccessPolicy } from "./identity/access-policy.ts";
 import type { Authenticator } from "./identity/authenticator.ts";
 import type { Caller } from "./identity/caller.ts";
 import { permissionsUnder } from "./identity/principal-of.ts";
@@ -20,25 +17,26 @@ import { INTROSPECTION_LIMIT } from "./identity/verified-token.ts";
 import type { AddressLimiter } from "./limits/address-limiter.ts";
 import type { ConcurrencyLimiter, HeldPlace } from "./limits/concurrency.ts";
 import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
-import { intentFacts, outcomeFacts } from "./observe/audit-facts.ts";
-import type { AuditTrail } from "./observe/audit-trail.ts";
+import { lackedPermission, type Operate } from "./operate.ts";
 import { decidePlacement, type InstanceRole } from "./placement/decide-placement.ts";
+import type { PreviousGeneration } from "./previous-generation.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
-import { errorResponse, parseMessage, type RequestId, resultResponse } from "./protocol/json-rpc.ts";
+import type { OpenConversation } from "./protocol/conversation.ts";
+import { isEarlierGeneration } from "./protocol/era.ts";
+import { takesEvents } from "./protocol/event-stream.ts";
+import { HttpReply } from "./protocol/http-reply.ts";
+import { parseBody, type RequestId } from "./protocol/json-rpc.ts";
 import type { ListenOperation } from "./protocol/listen-operation.ts";
+import type { McpRequest } from "./protocol/mcp-request.ts";
 import type { OpenWork, Work } from "./protocol/open-work.ts";
-import type { OperationRunner, Run } from "./protocol/operation-runner.ts";
-import { type Performed, resolveOperation } from "./protocol/operations.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
-import { checkRequest, type ModernRequest, REVISION } from "./protocol/revision-2026-07-28.ts";
-import { actorOf } from "./tenancy/principal.ts";
+import { checkRequest } from "./protocol/revision-2026-07-28.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
 /** What the stages are made of. */
 export interface PipelineRooms {
   readonly clock: Clock;
-  readonly ids: IdSource;
   readonly emit: EventSink;
   /** The shared resource identifier, and a tenant's: from configuration, never from a header. */
   readonly resourceOf: (slug: Slug | null) => string;
@@ -49,12 +47,13 @@ export interface PipelineRooms {
   readonly rates: TenantRateLimiter;
   readonly concurrency: ConcurrencyLimiter;
   readonly catalog: Catalog;
-  readonly views: TenantViews;
-  readonly policy: AccessPolicy;
-  readonly audit: AuditTrail;
-  readonly runner: OperationRunner;
+  readonly operate: Operate;
   readonly openWork: OpenWork<Caller>;
   readonly listening: ListenOperation<Caller>;
+  /** The rounds of a request whose handler asks back: continues the one whose state it brings. */
+  readonly rounds: (request: McpRequest, caller: Caller) => Eventually<OpenConversation | Refusal>;
+  /** Serves revisions before the current one. */
+  readonly previous: PreviousGeneration;
   /** Largest body of any tenant whose limit says nothing, in bytes. */
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
@@ -68,10 +67,14 @@ export interface Pipeline {
   serveMetadata(req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void>;
 }
 
+/** What the MCP endpoint answers: GET and DELETE are of the previous generation's sessions. */
+const METHODS = "GET, POST, DELETE";
+/** Places beyond a tenant's operations in flight, for answers and cancellations of its sessions while they are read. */
+const SPARE_PLACES = 8;
+
 export function createPipeline(rooms: PipelineRooms): Pipeline {
   const { clock, emit, directory } = rooms;
-  const { name, version, title } = rooms.catalog.server;
-  const serverInfo = JSON.stringify(title === undefined ? { name, version } : { name, title, version });
+  const { name, title } = rooms.catalog.server;
 
   /** Ends a request before it became an operation. */
   const refuseRequest = (
@@ -127,8 +130,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
   const serveMcp = async (req: IncomingMessage, res: ServerResponse, slug: Slug | null): Promise<void> => {
     // ---- HTTP: method and address were looked at by the listener -------------------------------------------------
-    if (req.method !== "POST")
-      return refuseRequest(res, refuse("method_not_allowed"), { stage: "http", slug });
+    if (req.method !== "POST" && req.method !== "GET" && req.method !== "DELETE")
+      return refuseRequest(res, refuse("method_not_allowed"), { stage: "http", slug, allow: METHODS });
     if (rooms.draining())
       return refuseRequest(res, refuse("stopping", { retryAfterMs: 1_000 }), { stage: "http", slug });
     if (!directory.isFresh())
@@ -169,13 +172,30 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const early = rooms.rates.peek(snapshot.id, snapshot.limits);
     if (early !== null) return refuseRequest(res, early, { stage: "admit", slug, caller });
 
+    // ---- a session's stream, or its end: the previous generation alone has them ----------------------------------
+    if (req.method !== "POST") {
+      const { method, headers } = req;
+      const work = rooms.openWork.begin(caller);
+      const refused = await rooms.previous
+        .serve(res, { caller, method, headers, work })
+        .finally(() => work.finish());
+      if (refused !== null)
+        refuseRequest(res, refused, { stage: "protocol", slug, caller, bodyRead: true, allow: METHODS });
+      return;
+    }
+
     // ---- admit A, by operations in flight: what is being read takes a place as well ------------------------------
-    const place = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
+    const limit = snapshot.limits.maxConcurrency;
+    const entered = rooms.concurrency.enter(snapshot.id, limit);
+    const crowded = isRefusal(entered) ? entered : null;
+    // A session's answer may be what an operation in flight waits for: it is heard although all places are taken.
+    const spare = crowded !== null && limit !== null && req.headers["mcp-session-id"] !== undefined;
+    const place = spare ? rooms.concurrency.enter(snapshot.id, limit + SPARE_PLACES) : entered;
     if (isRefusal(place)) return refuseRequest(res, place, { stage: "admit", slug, caller });
     // From here on what ends the credential ends the request: while its body is read, and while it runs.
     const work = rooms.openWork.begin(caller);
     try {
-      await serveMessage(req, res, { slug, caller, place, work });
+      await serveMessage(req, res, { slug, caller, place, crowded, work });
     } finally {
       place.leave();
       work.finish();
@@ -189,6 +209,8 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       readonly slug: Slug | null;
       readonly caller: Caller;
       readonly place: HeldPlace;
+      /** Why it may hold no operation: its place is one of the spare ones. */
+      readonly crowded: Refusal | null;
       readonly work: Work;
     },
   ): Promise<void> => {
@@ -205,25 +227,40 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     };
     const wrongType = checkMediaType(req);
     if (wrongType !== null) return refuseMessage(wrongType, { bodyRead: false });
-    const body = await readBody(
-      req,
-      snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
-      rooms.bodyTimeoutMs,
-    );
+    const reading = readBody(req, snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes, rooms.bodyTimeoutMs);
+    const body = reading instanceof Promise ? await reading : reading;
     if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
     if (of.work.ended !== null) return refuseMessage(of.work.ended, { bodyRead: true });
     // While the body was awaited a role may have been taken away, or a tool set.
     const renewed = renew(caller);
     const current = renewed instanceof Promise ? await renewed : renewed;
     if (current === null) return refuseMessage(refuse("credentials_ended"), { bodyRead: true });
-    const message = parseMessage(body);
+    const message = parseBody(body);
     if (isRefusal(message)) return refuseMessage(message, { bodyRead: true });
+    const { headers } = req;
+    if (isEarlierGeneration(message, headers)) {
+      const refused = await rooms.previous.post(res, {
+        ...of,
+        caller: current,
+        message,
+        headers,
+        bytesIn: body.length,
+        challengeOf: (refusal) => challengeFor(refusal, slug),
+      });
+      const id = message.kind === "message" ? message.id : undefined;
+      if (refused !== null) refuseMessage(refused, { bodyRead: true, ...(id === undefined ? {} : { id }) });
+      return;
+    }
+    if (of.crowded !== null) {
+      return refuseRequest(res, of.crowded, { stage: "admit", slug, caller, bodyRead: true });
+    }
+    if (message.kind !== "message") return refuseMessage(refuse("message_invalid"), { bodyRead: true });
     if (message.id === undefined) {
       // A notification: this revision defines none over HTTP, and asks for 202 without a body.
       res.writeHead(202).end();
       return;
     }
-    const request = checkRequest({ ...message, id: message.id }, req.headers);
+    const request = checkRequest({ ...message, id: message.id }, headers);
     if (isRefusal(request)) return refuseMessage(request, { id: message.id, bodyRead: true });
 
     // ---- admit B: this one operation -----------------------------------------------------------------------------
@@ -234,9 +271,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
     // ---- a stream: it outlives this request, and leaves its place among the operations in flight ------------------
     if (request.method === "subscriptions/listen") {
-      const { headers } = req;
-      const bytesIn = body.length;
-      const opening = { caller: current, work: of.work, headers, bytesIn };
+      const opening = { caller: current, work: of.work, headers, bytesIn: body.length };
       const refused = await rooms.listening.open(request, res, opening);
       if (refused !== null) {
         const stage = refused.code === "rate_limited" ? "admit" : "catalog";
@@ -245,8 +280,15 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       return;
     }
 
+    // ---- the rounds of a request whose handler asks back ----------------------------------------------------------
+    const opening = rooms.rounds(request, current);
+    const open = opening instanceof Promise ? await opening : opening;
+    if (isRefusal(open)) return refuseMessage(open, { id: request.id, bodyRead: true });
+
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
-    await operate(req, res, { ...of, caller: current, request, bytesIn: body.length });
+    const challengeOf = (refusal: Refusal): string | undefined => challengeFor(refusal, slug);
+    const reply = new HttpReply(res, { challengeOf, takesEvents: takesEvents(headers.accept) });
+    await rooms.operate({ ...of, caller: current, request, reply, open, bytesIn: body.length });
   };
 
   /** The caller under the tenant's configuration as it is now; null: the tenant is gone. */
@@ -260,102 +302,6 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
   const scopesOf = (snapshot: TenantSnapshot): readonly string[] =>
     snapshot.scopes.length > 0 ? snapshot.scopes : rooms.catalog.permissions;
-
-  /** Finds the operation in this tenant's catalog, runs it in this tenant's context, and leaves its one event. */
-  const operate = async (
-    req: IncomingMessage,
-    res: ServerResponse,
-    of: {
-      readonly slug: Slug | null;
-      readonly caller: Caller;
-      readonly place: HeldPlace;
-      readonly work: Work;
-      readonly request: ModernRequest;
-      readonly bytesIn: number;
-    },
-  ): Promise<void> => {
-    const { slug, caller, request } = of;
-    const { snapshot, principal } = caller;
-    const started = clock.monotonic();
-    const operationId = rooms.ids.operation();
-    const refuseOperation = (refusal: Refusal): void =>
-      refuseRequest(res, refusal, { stage: "catalog", slug, caller, id: request.id, bodyRead: true });
-
-    const operation = await resolveOperation(request, {
-      catalog: rooms.catalog,
-      view: rooms.views.of(snapshot),
-      granted: principal.permissions,
-      policy: rooms.policy,
-      headers: req.headers,
-    });
-    if (isRefusal(operation)) return refuseOperation(operation);
-
-    const at = clock.now();
-    const actor = actorOf(principal);
-    const { target, readOnly } = operation;
-    const access = accessNote(operation.access, caller);
-    /** Its one event, from which come the log line, the metrics and the audit row. Whole, since all of them read it. */
-    const eventOf = (run: Run, result: Performed | Refusal, text: string): OperationEvent => ({
-      type: "operation",
-      at,
-      tenantId: snapshot.id,
-      operationId,
-      actor,
-      method: request.method,
-      target,
-      readOnly,
-      outcome: isRefusal(result) ? outcomeOf(result) : result.outcome,
-      code: result.code,
-      durationMs: clock.monotonic() - started,
-      bytesIn: of.bytesIn,
-      bytesOut: Buffer.byteLength(text),
-      protocolVersion: REVISION,
-      access,
-      notes: run.notes,
-      cause: run.cause,
-    });
-
-    // Whatever may change something is on record before it runs.
-    if (!readOnly) {
-      const intent = intentFacts({
-        tenantId: snapshot.id,
-        operationId,
-        at,
-        actor,
-        method: request.method,
-        target,
-        access,
-      });
-      const unrecorded = await recorded(rooms.audit.commit(intent), false);
-      if (unrecorded !== null) return refuseOperation(unrecorded);
-    }
-
-    const run = await rooms.runner.run({ operation, snapshot, principal, operationId, res, work: of.work });
-    if (run.stillWorking !== null) of.place.keepUntil(run.stillWorking);
-
-    let result = withOperationId(run.result, operationId);
-    let text = serialise(request.id, result);
-    let event = eventOf(run, result, text);
-    if (readOnly) {
-      rooms.audit.record(outcomeFacts(event));
-    } else {
-      const unrecorded = await recorded(rooms.audit.commit(outcomeFacts(event)), true);
-      if (unrecorded !== null) {
-        result = withOperationId(unrecorded, operationId);
-        text = serialise(request.id, result);
-        event = eventOf(run, result, text);
-      }
-    }
-    emit(event);
-    if (isRefusal(result)) {
-      answerRefusal(res, result, { id: request.id, challenge: challengeFor(result, slug) });
-    } else {
-      answerJson(res, 200, text);
-    }
-  };
-
-  const serialise = (id: RequestId, result: Performed | Refusal): string =>
-    isRefusal(result) ? errorResponse(id, result) : resultResponse(id, result.members, serverInfo);
 
   const serveMetadata = async (
     req: IncomingMessage,
@@ -400,40 +346,4 @@ const COUNTED_FAILURES: ReadonlySet<string> = new Set([
 
 function isFailure({ code, data }: Refusal): boolean {
   return COUNTED_FAILURES.has(code) || data?.limit === INTROSPECTION_LIMIT;
-}
-
-/** The permission that was lacking: what the catalog requires, and nothing that the caller sent. */
-function lackedPermission(refusal: Refusal): Pick<RefusalEvent, "permission"> {
-  const permission = refusal.code === "scope_insufficient" ? refusal.scopes?.[0] : undefined;
-  return permission === undefined ? {} : { permission };
-}
-
-/** A refusal of an operation says which one, so that the operator finds its cause in the log. */
-function withOperationId(result: Performed | Refusal, operationId: OperationId): Performed | Refusal {
-  return isRefusal(result) ? { ...result, data: { ...result.data, operationId } } : result;
-}
-
-/** Null once an audit row is committed, or the refusal that answers instead. */
-async function recorded(commit: Promise<void>, executed: boolean): Promise<Refusal | null> {
-  try {
-    await commit;
-    return null;
-  } catch (cause) {
-    return refuse("audit_unavailable", { cause, retryAfterMs: 1_000, data: { executed } });
-  }
-}
-
-function outcomeOf(refusal: Refusal): OperationEvent["outcome"] {
-  switch (refusal.code) {
-    case "resource_unknown":
-    case "params_invalid":
-      return "tool_error";
-    case "stopping":
-    case "cancelled":
-    case "call_timed_out":
-    case "credentials_ended":
-      return "cancelled";
-    default:
-      return "failed";
-  }
 }

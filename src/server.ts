@@ -13,6 +13,7 @@ import { createSecretBox } from "./identity/secret-box.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { answerRefusal } from "./protocol/answers.ts";
 import { isLoopback } from "./protocol/host-guard.ts";
+import type { Change } from "./tenancy/client.ts";
 
 /** A server: mount `handler`, or let it `listen` by itself. */
 export interface Bulkhead {
@@ -27,6 +28,17 @@ export interface Bulkhead {
   listen(port?: number, host?: string): Promise<number>;
   /** Stops: no more requests, those under way are finished (at most `drainMs`), everything is written and closed. */
   close(): Promise<void>;
+  /**
+   * Tells everybody of a tenant who asked to be told that something has changed: on every instance, as `ctx.changed` does
+   * inside a call. The first change of a while is told at once; what follows within 50 ms is told together after them, the
+   * same change once. Of a tenant 20 different changes are told in 50 ms, and at most 1,000 wait for that.
+   *
+   * @param tenant its slug or its id.
+   * @example
+   * await bulkhead.announce("acme", { resource: "tickets://7" });
+   * @throws Fault `tenant_not_found`; TypeError for what is no change.
+   */
+  announce(tenant: string, change: Change): Promise<void>;
   /** Puts something that broke outside any call on record: in the log and in the metrics. */
   reportFault(message: string, cause: unknown): void;
   /** In development mode: tokens and tenants; null otherwise. Only after {@link Bulkhead.ready}. */
@@ -105,6 +117,7 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
       })();
       return closing;
     },
+    announce: async (tenant: string, change: Change) => (await starting).announce(tenant, change),
     reportFault: (message: string, cause: unknown) => running?.reportFault(message, cause),
     development: () => running?.development ?? null,
   });

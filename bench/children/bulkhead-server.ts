@@ -1,12 +1,22 @@
 /** Bulkhead with everything on, as `bulkhead serve` runs it; log lines go to standard error, which is a file. */
 import { writeFile } from "node:fs/promises";
 import { Session } from "node:inspector/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type Bulkhead, createBulkhead } from "../../src/server.ts";
 import { answerOrders } from "./answer-orders.ts";
 import { fiftyTools } from "./fifty-tools.ts";
 
 export type BulkheadOrder =
-  | { readonly do: "serve"; readonly databaseUrl: string; readonly port: number }
+  | {
+      readonly do: "serve";
+      readonly databaseUrl: string;
+      readonly port: number;
+      readonly operatorToken?: string;
+    }
+  /** What is held after everything that nobody needs was let go of. */
+  | { readonly do: "memory" }
+  | { readonly do: "announce"; readonly tenant: string }
   | { readonly do: "profile" }
   | { readonly do: "write profile"; readonly file: string };
 
@@ -25,8 +35,18 @@ answerOrders<BulkheadOrder>({
           mode: "development",
           migrate: true,
           soleInstance: true,
+          ...(order.operatorToken === undefined ? {} : { operatorToken: order.operatorToken }),
         });
         return { port: await bulkhead.listen(order.port) };
+      case "memory": {
+        setFlagsFromString("--expose_gc");
+        const collect: unknown = runInNewContext("gc");
+        if (typeof collect === "function") for (let i = 0; i < 3; i++) collect();
+        return process.memoryUsage();
+      }
+      case "announce":
+        await bulkhead?.announce(order.tenant, "tools");
+        return null;
       case "profile":
         profiler = new Session();
         profiler.connect();

@@ -2,6 +2,7 @@ import { auditRows, auditWritten } from "../audit-rows.ts";
 import { type BulkheadWithTenants, startBulkheadWithTenants } from "../bulkhead-with-tenants.ts";
 import { profileBulkhead } from "../cpu-profile.ts";
 import { aim, type Figure, type FigureLine } from "../figure.ts";
+import type { HttpRequest } from "../load/load-generator.ts";
 import {
   CONNECTIONS,
   loadServer,
@@ -10,7 +11,7 @@ import {
   type ServerUnderTest,
   startPlainServer,
 } from "../server-rounds.ts";
-import { checkAnswer, initializeRequest, sendOnce, toolCallRequest } from "../tool-call-request.ts";
+import { checkAnswer, earlierCallRequest, openSession, toolCallRequest } from "../tool-call-request.ts";
 
 const TENANTS = 1_000;
 
@@ -38,9 +39,14 @@ export const toolCall: Figure = {
       "official SDK: one tool, no authentication",
       await startPlainServer(bench, "official-server"),
     );
-    const measured = await measureInTurn(bench, { figure: "P1", servers: [bare, ours, official] });
+    const earlierRequests = await inSessions(bulkhead);
+    const earlier = { ...ours, name: "Bulkhead, 2025-11-25 in sessions", requests: earlierRequests };
+    const earlierBare = { ...bare, name: "bare node:http, sent the same", requests: earlierRequests };
+    const measured = await measureInTurn(bench, {
+      figure: "P1",
+      servers: [bare, ours, official, earlierBare, earlier],
+    });
     const audit = await compareAudit(bulkhead);
-    const previous = await previousGeneration(bulkhead);
     await profileBulkhead(bench, {
       figure: "P1",
       child: bulkhead.child,
@@ -59,13 +65,20 @@ export const toolCall: Figure = {
           atLeast: 8,
           digits: 1,
         }),
-        { ...previous, what: "previous generation, of the bare server", reach: ">= 0.60" },
-        { ...previous, what: "previous generation, times the official SDK's server", reach: ">= 8.0" },
+        aim("2025-11-25, of the bare server", {
+          measured: speed(earlier) / speed(earlierBare),
+          atLeast: 0.6,
+        }),
+        aim("2025-11-25, times the official SDK's server", {
+          measured: speed(earlier) / speed(official),
+          atLeast: 8,
+          digits: 1,
+        }),
         audit,
       ],
       tables: [roundsTable(measured, "calls/s")],
       notes: [
-        `Calls go to all ${TENANTS.toLocaleString("en")} tenants in turn, each by its own URL and with a token of its own (ES256, RFC 9068, one broker issuer): ${CONNECTIONS} connections, one call under way on each. The three servers are sent the same bytes, but for their ports.`,
+        `Calls go to all ${TENANTS.toLocaleString("en")} tenants in turn, each by its own URL and with a token of its own (ES256, RFC 9068, one broker issuer): ${CONNECTIONS} connections, one call under way on each. The servers compared are sent the same bytes, but for their ports.`,
         "All is on: token, tenant, rate and concurrency limits (set higher than the load), validation by zod, one audit row for each call in PostgreSQL, metrics with a label for each tenant, and a log line for each call, written to a file.",
         "The server runs in development mode, since the bench's issuer publishes its keys over http; on the path of a request the modes do not differ. It is compiled JavaScript, as it is published.",
         "A round in which one call fails stops the bench. The servers take turns; the next begins when the audit rows of the one before are written. PostgreSQL writes most of them while the load runs, on the load generator's core.",
@@ -90,16 +103,12 @@ async function compareAudit({ database, origin }: BulkheadWithTenants): Promise<
   };
 }
 
-/** Whether the previous generation is served at all: its clients begin with `initialize`. */
-async function previousGeneration({
-  origin,
-  tenants,
-}: BulkheadWithTenants): Promise<Pick<FigureLine, "measured" | "verdict">> {
-  const [first] = tenants;
-  if (first === undefined) throw new TypeError("There are no tenants.");
-  const { status } = await sendOnce(origin, initializeRequest(first));
-  return {
-    measured: status === 200 ? "served, but not measured yet" : "not there yet",
-    verdict: "not_there",
-  };
+/** The same calls, each in a session of its tenant. */
+async function inSessions({ origin, tenants }: BulkheadWithTenants): Promise<HttpRequest[]> {
+  const requests: HttpRequest[] = [];
+  for (const [i, { path, token, slug }] of tenants.entries()) {
+    const session = await openSession(origin, { path, token });
+    requests.push(earlierCallRequest({ path, token, id: i + 1, name: slug, session }));
+  }
+  return requests;
 }

@@ -102,7 +102,7 @@ export const identityProviders: readonly Mutant[] = [
   },
   {
     name: "the tag is not bound to the registration",
-    file: "src/identity/secret-box.ts",
+    file: "src/core/sealed-box.ts",
     from: 'return Buffer.from(`${VERSION} ${context}`, "utf8");',
     to: 'return Buffer.from(`${VERSION} ${context.length < 0}`, "utf8");',
     tests: ["test/identity/secret-box.test.ts"],
@@ -110,8 +110,8 @@ export const identityProviders: readonly Mutant[] = [
   {
     name: "the master key's form is not checked",
     file: "src/identity/secret-box.ts",
-    from: 'key.length !== KEY_BYTES || key.toString("base64url") !== masterKey',
-    to: "key.length !== KEY_BYTES",
+    from: 'key.length !== SEAL_KEY_BYTES || key.toString("base64url") !== masterKey',
+    to: "key.length !== SEAL_KEY_BYTES",
     tests: ["test/identity/secret-box.test.ts"],
   },
   {

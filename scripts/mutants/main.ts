@@ -5,26 +5,34 @@
 import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { acrossInstances } from "./across-instances.ts";
 import { administration } from "./administration.ts";
+import { adoptedServers } from "./adopted-servers.ts";
 import { catalog } from "./catalog.ts";
+import { changes } from "./changes.ts";
 import { commandLine } from "./command-line.ts";
 import { credentials } from "./credentials.ts";
 import { database } from "./database.ts";
 import { developmentIssuers } from "./development-issuers.ts";
 import { identityProviders } from "./identity-providers.ts";
 import type { Mutant } from "./mutant.ts";
+import { observing } from "./observing.ts";
 import { openWork } from "./open-work.ts";
 import { permissions } from "./permissions.ts";
 import { pipeline } from "./pipeline.ts";
+import { previousGeneration } from "./previous-generation.ts";
 import { proofsOfPossession } from "./proofs-of-possession.ts";
 import { revocation } from "./revocation.ts";
+import { rounds } from "./rounds.ts";
+import { tasks } from "./tasks.ts";
 import { tenantDoor } from "./tenant-door.ts";
 import { traces } from "./traces.ts";
 
 const MUTANTS: readonly Mutant[] = [
   ...database,
+  ...acrossInstances,
   ...tenantDoor,
   ...pipeline,
   ...catalog,
@@ -32,16 +40,25 @@ const MUTANTS: readonly Mutant[] = [
   ...permissions,
   ...identityProviders,
   ...openWork,
+  ...changes,
+  ...observing,
   ...administration,
   ...traces,
   ...revocation,
   ...proofsOfPossession,
   ...commandLine,
   ...developmentIssuers,
+  ...adoptedServers,
+  ...previousGeneration,
+  ...tasks,
+  ...rounds,
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** By name, wherever they are: what tests install of their own they find where they look for it, through the links below. */
 const LEFT_OUT = new Set(["node_modules", ".git", "dist", ".bulkhead"]);
+/** Folders with packages, of which a copy has a link to the originals. */
+const WITH_PACKAGES = ["", "test/conformance/suites", "test/clients/inspector"];
 /** Copies in which mutants are tried at the same time: each runs PostgreSQL and a few test files. */
 const AT_ONCE = 2;
 
@@ -54,8 +71,9 @@ async function main(): Promise<void> {
   const tryAll = async (): Promise<void> => {
     const copy = await mkdtemp(join(tmpdir(), "bulkhead-mutants-"));
     try {
-      await cp(ROOT, copy, { recursive: true, filter: (source) => !LEFT_OUT.has(source.slice(ROOT.length)) });
-      await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"));
+      await cp(ROOT, copy, { recursive: true, filter: (source) => !LEFT_OUT.has(basename(source)) });
+      for (const folder of WITH_PACKAGES)
+        await symlink(join(ROOT, folder, "node_modules"), join(copy, folder, "node_modules"));
       for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
         const verdict = await judge(copy, mutant);
         if (verdict !== "killed") survivors++;

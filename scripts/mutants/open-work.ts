@@ -4,24 +4,24 @@ import type { Mutant } from "./mutant.ts";
 export const openWork: readonly Mutant[] = [
   {
     name: "a change is told to everybody's streams",
-    file: "src/protocol/listen-streams.ts",
-    from: "open.get(snapshot.id) ?? []",
-    to: "[...open.values()].flatMap((each) => [...each])",
-    tests: ["test/protocol/listen-streams.test.ts"],
+    file: "src/protocol/change-streams.ts",
+    from: "open.get(snapshot.id)?.streams ?? []",
+    to: "[...open.values()].flatMap((each) => [...each.streams])",
+    tests: ["test/protocol/change-streams.test.ts"],
   },
   {
     name: "a stream outlives its token",
-    file: "src/protocol/listen-streams.ts",
+    file: "src/protocol/change-streams.ts",
     from: "if (now >= stream.expiresAt)",
     to: "if (now >= stream.expiresAt + 60_000)",
-    tests: ["test/protocol/listen-streams.test.ts"],
+    tests: ["test/protocol/change-streams.test.ts"],
   },
   {
     name: "streams have no bound",
-    file: "src/protocol/listen-streams.ts",
-    from: "(streams?.size ?? 0) >= maxOfTenant",
-    to: "(streams?.size ?? 0) >= Number.POSITIVE_INFINITY",
-    tests: ["test/protocol/listen-streams.test.ts"],
+    file: "src/protocol/change-streams.ts",
+    from: "if (own.streams.size >= maxOfTenant)",
+    to: "if (own.streams.size >= Number.POSITIVE_INFINITY)",
+    tests: ["test/protocol/change-streams.test.ts"],
   },
   {
     name: "a check ends other tenants' work",
@@ -61,9 +61,9 @@ export const openWork: readonly Mutant[] = [
   {
     name: "memory grows with a reader that stopped",
     file: "src/protocol/event-stream.ts",
-    from: "if (this.#res.writableLength > MAX_WAITING) this.#res.destroy();",
-    to: "",
-    tests: ["test/protocol/listen-streams.test.ts"],
+    from: "if (this.#res.writableLength > MAX_WAITING) {",
+    to: "if (this.#res.writableLength < 0) {",
+    tests: ["test/protocol/change-streams.test.ts"],
   },
   {
     name: "a failed look at a changed tenant is not repeated",

@@ -108,6 +108,7 @@ function compileTool(definition: ToolDefinition, compileSchema: CompileSchema): 
   if (!isText(definition.description)) invalid(`${where} has no description`);
   if (typeof definition.run !== "function") invalid(`${where} has no function run`);
   checkVisibility(definition, where);
+  checkTask(definition.task, where);
   const input = compileSchema(definition.input ?? NO_INPUT, "input", `the input of ${where}`);
   if (input.json.type !== "object") invalid(`the input of ${where} is not an object`);
   const output =
@@ -124,9 +125,11 @@ function compileTool(definition: ToolDefinition, compileSchema: CompileSchema): 
       name: definition.name,
       title: definition.title,
       description: definition.description,
+      icons: definition.icons,
       inputSchema: input.json,
       outputSchema: output?.json,
       annotations: definition.annotations,
+      _meta: definition._meta,
     }),
   });
 }
@@ -145,7 +148,11 @@ function compileResource(definition: ResourceDefinition): CatalogResource {
       name: definition.name,
       title: definition.title,
       description: definition.description,
+      icons: definition.icons,
       mimeType: definition.mimeType,
+      size: definition.size,
+      annotations: definition.annotations,
+      _meta: definition._meta,
     }),
   });
 }
@@ -164,7 +171,11 @@ function compilePrompt(definition: PromptDefinition): CatalogPrompt {
       name: definition.name,
       title: definition.title,
       description: definition.description,
-      arguments: definition.arguments,
+      icons: definition.icons,
+      arguments: definition.arguments?.map(({ name, title, description, required }) =>
+        withoutUndefined({ name, title, description, required }),
+      ),
+      _meta: definition._meta,
     }),
   });
 }
@@ -172,6 +183,31 @@ function compilePrompt(definition: PromptDefinition): CatalogPrompt {
 function checkName(name: unknown, where: string): void {
   if (typeof name !== "string" || !NAME.test(name))
     invalid(`${where}: a name is 1 to 128 of A-Z, a-z, 0-9, "_", "-" and "."`);
+}
+
+/** Bounds of what a task definition says, in milliseconds. */
+const TTL_MS = { least: 1_000, most: 30 * 86_400_000 };
+const POLL_MS = { least: 10, most: 3_600_000 };
+
+function checkTask(task: ToolDefinition["task"], where: string): void {
+  if (task === undefined) return;
+  const { support, ttlMs, pollIntervalMs, rerun, before } = task;
+  if (support !== "always" && support !== "preferred")
+    invalid(`${where}: task.support is neither "always" nor "preferred"`);
+  checkMilliseconds(ttlMs, TTL_MS, `${where}: task.ttlMs`);
+  checkMilliseconds(pollIntervalMs, POLL_MS, `${where}: task.pollIntervalMs`);
+  if (rerun !== undefined && typeof rerun !== "boolean") invalid(`${where}: task.rerun is not true or false`);
+  if (before !== undefined && typeof before !== "function") invalid(`${where}: task.before is no function`);
+}
+
+function checkMilliseconds(
+  value: unknown,
+  { least, most }: { readonly least: number; readonly most: number },
+  what: string,
+): void {
+  if (value === undefined) return;
+  if (!Number.isSafeInteger(value) || Number(value) < least || Number(value) > most)
+    invalid(`${what} is no whole number from ${least} to ${most}`);
 }
 
 function checkVisibility(entry: Visibility, where: string): void {

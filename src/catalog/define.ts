@@ -1,17 +1,6 @@
-import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/spec";
 import type { PermissionHierarchy } from "../core/permission.ts";
+import type { JsonSchema, SchemaLike, Validated } from "../core/schema.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
-
-/** JSON Schema of dialect 2020-12. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
-
-/** A schema of a library that speaks Standard Schema and Standard JSON Schema (zod 4.2 and later, and others). */
-export type SchemaLike = (StandardSchemaV1 & StandardJSONSchemaV1) | JsonSchema;
-
-/** The type that a schema's validated value has; `Record<string, unknown>` for a raw JSON Schema. */
-export type Validated<S> = S extends StandardSchemaV1
-  ? StandardSchemaV1.InferOutput<S>
-  : Record<string, unknown>;
 
 /** MCP tool annotations (2026-07-28, server/tools). `readOnlyHint: true` also makes the tool's SQL read-only. */
 export interface ToolAnnotations {
@@ -20,6 +9,24 @@ export interface ToolAnnotations {
   readonly destructiveHint?: boolean;
   readonly idempotentHint?: boolean;
   readonly openWorldHint?: boolean;
+}
+
+/** An icon of an entry (2026-07-28, "Icons"): shown by clients, from an https or data URL. */
+export interface Icon {
+  readonly src: string;
+  readonly mimeType?: string;
+  /** For example `48x48` or `any`. */
+  readonly sizes?: readonly string[];
+  readonly theme?: "light" | "dark";
+}
+
+/** Hints about who should see something, and how important it is. */
+export interface ContentAnnotations {
+  readonly audience?: readonly ("user" | "assistant")[];
+  /** 0 to 1. */
+  readonly priority?: number;
+  /** ISO 8601. */
+  readonly lastModified?: string;
 }
 
 /** A content block of MCP 2026-07-28. */
@@ -45,6 +52,8 @@ export interface ToolResult {
   readonly content: readonly ContentBlock[];
   readonly structuredContent?: unknown;
   readonly isError?: boolean;
+  /** Members of the result's `_meta`. Names that begin with `io.modelcontextprotocol/` are left out. */
+  readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
 /** What a tool may return: text, a whole result, or any other JSON value, which becomes structured content and text. */
@@ -75,12 +84,52 @@ export interface ToolDefinition<S extends SchemaLike = SchemaLike> extends Visib
   readonly name: string;
   readonly title?: string;
   readonly description: string;
+  readonly icons?: readonly Icon[];
   readonly input?: S;
   readonly output?: SchemaLike;
   readonly annotations?: ToolAnnotations;
+  /** The tool may run in the background (extension `io.modelcontextprotocol/tasks`). Absent: it never does. */
+  readonly task?: TaskDefinition<S>;
+  /** Members of the entry's `_meta` in lists. */
+  readonly _meta?: Readonly<Record<string, unknown>>;
   // A method, not a property, so that a ToolDefinition of a narrower schema fits into a list of tools.
   run(input: Validated<S>, ctx: TenantContext): ToolReturn | Promise<ToolReturn>;
 }
+
+/** How a tool runs as a task: its call is answered with a handle at once, and its result is kept for the caller. */
+export interface TaskDefinition<S extends SchemaLike = SchemaLike> {
+  /**
+   * `always`: every call of a client that knows tasks becomes one, and a client that does not is refused with
+   * `client_capability_missing`. `preferred`: calls of other clients are answered when the handler has ended.
+   */
+  readonly support: "always" | "preferred";
+  /**
+   * How long a task is kept after it was made, and so how long it may take, in milliseconds: a second to 30 days. What
+   * has ended is there for ten more minutes, or as long as this where this is less. Default one hour.
+   */
+  readonly ttlMs?: number;
+  /** How often clients should ask, in milliseconds: 10 to an hour. Default 1,000. */
+  readonly pollIntervalMs?: number;
+  /**
+   * Whether a run that was lost with its instance is begun again from the top, three times at most: right only where what
+   * the handler does outside `ctx.step` may be done twice. Default: as `annotations.idempotentHint` or `readOnlyHint` say.
+   * Otherwise the task fails.
+   */
+  readonly rerun?: boolean;
+  /**
+   * Runs before there is a task, as a handler that may ask back. `run` asks the same again, by the same keys, and has the
+   * answers at once; the same for steps. What it throws ends the call.
+   */
+  before?(input: Validated<S>, ctx: TenantContext): unknown;
+}
+
+/** Values that complete what a user has begun to type, best first; the first 100 are sent. */
+export type Completer = (
+  value: string,
+  ctx: TenantContext,
+  /** The other arguments, as far as they are known. */
+  others: Readonly<Record<string, string>>,
+) => readonly string[] | Promise<readonly string[]>;
 
 export interface ResourceDefinition extends Visibility {
   /** A URI, or an RFC 6570 template of level 1 (`helpdesk://tickets/{id}`). */
@@ -88,11 +137,23 @@ export interface ResourceDefinition extends Visibility {
   readonly name: string;
   readonly title?: string;
   readonly description?: string;
+  readonly icons?: readonly Icon[];
   readonly mimeType?: string;
-  /** Text, a JSON value, or bytes; undefined: there is no such resource for this caller. */
+  /** In bytes, where it is known. */
+  readonly size?: number;
+  readonly annotations?: ContentAnnotations;
+  readonly _meta?: Readonly<Record<string, unknown>>;
+  /** Completion of a template's variables, by name. */
+  readonly complete?: Readonly<Record<string, Completer>>;
+  /**
+   * Text, a JSON value, or bytes; undefined: there is no such resource for this caller.
+   *
+   * @param uri as it was asked for.
+   */
   read(
     variables: Readonly<Record<string, string>>,
     ctx: TenantContext,
+    uri: string,
   ): ResourceReturn | undefined | Promise<ResourceReturn | undefined>;
 }
 
@@ -103,6 +164,8 @@ export interface PromptArgument {
   readonly title?: string;
   readonly description?: string;
   readonly required?: boolean;
+  /** Completes what the user has typed of it. */
+  readonly complete?: Completer;
 }
 
 export interface PromptMessage {
@@ -110,15 +173,25 @@ export interface PromptMessage {
   readonly content: ContentBlock;
 }
 
+/** A whole prompt, for a handler that wants to say everything itself. */
+export interface PromptResult {
+  /** Default: the prompt's own. */
+  readonly description?: string;
+  readonly messages: readonly PromptMessage[];
+  /** As that of {@link ToolResult}. */
+  readonly _meta?: Readonly<Record<string, unknown>>;
+}
+
+export type PromptReturn = string | readonly PromptMessage[] | PromptResult;
+
 export interface PromptDefinition extends Visibility {
   readonly name: string;
   readonly title?: string;
   readonly description?: string;
+  readonly icons?: readonly Icon[];
+  readonly _meta?: Readonly<Record<string, unknown>>;
   readonly arguments?: readonly PromptArgument[];
-  get(
-    args: Readonly<Record<string, string>>,
-    ctx: TenantContext,
-  ): string | readonly PromptMessage[] | Promise<string | readonly PromptMessage[]>;
+  get(args: Readonly<Record<string, string>>, ctx: TenantContext): PromptReturn | Promise<PromptReturn>;
 }
 
 /** A tenant that `bulkhead dev` makes when its database is new. */
@@ -173,6 +246,8 @@ export interface ServerDefinition {
   readonly title?: string;
   readonly version: string;
   readonly description?: string;
+  readonly icons?: readonly Icon[];
+  readonly websiteUrl?: string;
   /** Guidance for the model that uses this server (server/discover). */
   readonly instructions?: string;
   readonly tools?: readonly ToolDefinition[];

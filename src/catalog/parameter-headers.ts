@@ -1,5 +1,5 @@
 import { Fault } from "../core/fault.ts";
-import type { JsonSchema } from "./define.ts";
+import type { JsonSchema } from "../core/schema.ts";
 
 /** A tool parameter that clients mirror into a header `Mcp-Param-{name}` (2026-07-28, "Custom Headers from Tool Parameters"). */
 export interface ParameterHeader {

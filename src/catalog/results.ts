@@ -1,4 +1,11 @@
-import type { ContentBlock, PromptMessage, ResourceReturn, ToolResult, ToolReturn } from "./define.ts";
+import type {
+  ContentBlock,
+  PromptResult,
+  PromptReturn,
+  ResourceReturn,
+  ToolResult,
+  ToolReturn,
+} from "./define.ts";
 import type { CompiledSchema } from "./schemas.ts";
 
 /** A handler gave back something that no answer can be made of: the module's fault, not the caller's. */
@@ -29,12 +36,13 @@ export async function toFittingResult(
   return whole === null ? structuredResult(checked.value) : { ...whole, structuredContent: checked.value };
 }
 
-/** Only the members of a result: any other could repeat one that the response has already, such as `_meta`. */
-function wholeResult({ content, structuredContent, isError }: ToolResult): ToolResult {
+/** Only the members of a result: any other could repeat one that the response has already. */
+function wholeResult({ content, structuredContent, isError, _meta }: ToolResult): ToolResult {
   return {
     content,
     ...(structuredContent === undefined ? {} : { structuredContent }),
     ...(isError === undefined ? {} : { isError }),
+    ...(_meta === undefined ? {} : { _meta }),
   };
 }
 
@@ -61,8 +69,39 @@ function isContentBlock(block: unknown): boolean {
   return typeof block === "object" && block !== null && "type" in block && BLOCK_TYPES.has(block.type);
 }
 
-/** The one content of a resource that was read. */
+/** Contents that are whole already: what no value of a handler's own can be taken for. */
+const WHOLE = Symbol("bulkhead-mcp.contents");
+
+/** What a handler gives that has everything of `resources/read`: contents and `_meta`. */
+export function wholeContents(
+  contents: readonly Readonly<Record<string, unknown>>[],
+  _meta?: Readonly<Record<string, unknown>>,
+): ResourceReturn {
+  const whole: Readonly<Record<string | symbol, unknown>> = { [WHOLE]: true, contents, _meta };
+  return whole;
+}
+
+/** The contents of a resource that was read. */
+export interface ReadContents {
+  readonly contents: readonly Readonly<Record<string, unknown>>[];
+  readonly _meta?: Readonly<Record<string, unknown>> | undefined;
+}
+
 export function toResourceContents(
+  uri: string,
+  mimeType: string | undefined,
+  value: ResourceReturn,
+): ReadContents {
+  if (isWhole(value)) return value;
+  return { contents: [toContents(uri, mimeType, value)] };
+}
+
+function isWhole(value: ResourceReturn): value is ResourceReturn & ReadContents {
+  return typeof value === "object" && WHOLE in value;
+}
+
+/** The one content of a resource that a handler gave as a value. */
+function toContents(
   uri: string,
   mimeType: string | undefined,
   value: ResourceReturn,
@@ -79,8 +118,10 @@ export function toResourceContents(
   return { uri, mimeType: mimeType ?? "application/json", text };
 }
 
-export function toPromptMessages(value: string | readonly PromptMessage[]): readonly PromptMessage[] {
-  if (typeof value !== "string") return value;
-  const content: ContentBlock = { type: "text", text: value };
-  return [{ role: "user", content }];
+export function toPromptResult(value: PromptReturn): PromptResult {
+  if (typeof value === "string") {
+    const content: ContentBlock = { type: "text", text: value };
+    return { messages: [{ role: "user", content }] };
+  }
+  return "messages" in value ? value : { messages: value };
 }

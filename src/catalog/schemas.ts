@@ -2,7 +2,7 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from "@standard-schema/sp
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { Fault } from "../core/fault.ts";
-import type { JsonSchema, SchemaLike } from "./define.ts";
+import type { JsonSchema, SchemaLike } from "../core/schema.ts";
 
 /** What a validator says: the value to use, or what is wrong, in words for the caller. */
 export type Validation =
@@ -15,6 +15,7 @@ export interface CompiledSchema {
   validate(value: unknown): Validation | Promise<Validation>;
 }
 
+const DIALECT = "https://json-schema.org/draft/2020-12/schema";
 /** Issues told to a caller at once. */
 const MAX_ISSUES = 10;
 /** Characters of a name or of the allowed values in one issue. */
@@ -71,7 +72,7 @@ function compileStandard(
     });
   }
   // 2020-12 is the default dialect of MCP; saying so in every tool would only make the lists longer.
-  delete json.$schema;
+  if (json.$schema === DIALECT) delete json.$schema;
   return {
     json: Object.freeze(json),
     validate(value) {

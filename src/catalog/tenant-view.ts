@@ -20,12 +20,21 @@ export type Presence =
   | { readonly has: true; readonly requires: string | undefined }
   | { readonly has: false; readonly because: "other_tenants" | "tool_set_off" | "over_limit" | "unknown" };
 
+/** Who reads a list, as far as what it says depends on it. */
+export interface ListReader {
+  readonly granted: ReadonlySet<string>;
+  /** Of the protocol: earlier revisions know neither `ttlMs` nor output schemas that are no objects. */
+  readonly generation: "current" | "earlier";
+}
+
 export type ListKind = "tools" | "resources" | "resourceTemplates" | "prompts";
 
 /** The catalog as one tenant has it at one version of its configuration. */
 export interface TenantView {
   tool(name: string): CatalogTool | null;
   prompt(name: string): CatalogPrompt | null;
+  /** The resource that is registered by exactly this URI or template. */
+  registered(uri: string): CatalogResource | null;
   /** The resource that a URI names, with the template's variables. */
   resource(
     uri: string,
@@ -34,9 +43,9 @@ export interface TenantView {
    * One page of a list as this caller may see it, serialised: the members of the result, `{"tools":[…],…}`. Depends on
    * who asks, hence `cacheScope` private.
    */
-  list(kind: ListKind, granted: ReadonlySet<string>, cursor: string | undefined): string | Refusal;
+  list(kind: ListKind, to: ListReader, cursor: string | undefined): string | Refusal;
   /** All pages of that list, to be compared with those of another version. The same array as long as it is kept. */
-  pages(kind: ListKind, granted: ReadonlySet<string>): readonly string[];
+  pages(kind: ListKind, to: ListReader): readonly string[];
   presence(entry: EntryName): Presence;
 }
 
@@ -121,15 +130,15 @@ function buildView(
   };
   const pages = new Map<string, readonly string[]>();
 
-  const pagesFor = (kind: ListKind, granted: ReadonlySet<string>): readonly string[] => {
+  const pagesFor = (kind: ListKind, { granted, generation }: ListReader): readonly string[] => {
     // What is seen depends only on the answers for the permissions that entries require.
-    const key = `${kind} ${catalog.permissions.filter((permission) => permits(granted, permission)).join(" ")}`;
+    const key = `${generation} ${kind} ${catalog.permissions.filter((permission) => permits(granted, permission)).join(" ")}`;
     let kept = pages.get(key);
     if (kept === undefined) {
       const visible = entriesOf[kind]
         .filter((entry) => permits(granted, entry.definition.requires))
-        .map((entry) => entry.listing);
-      kept = serialisePages(kind, visible);
+        .map((entry) => (generation === "current" ? entry.listing : earlierListing(entry.listing)));
+      kept = serialisePages(kind, visible, generation);
       const oldest = pages.size >= MAX_KEPT ? pages.keys().next().value : undefined;
       if (oldest !== undefined) pages.delete(oldest);
       pages.set(key, kept);
@@ -178,6 +187,7 @@ function buildView(
   return {
     tool: (name) => toolByName.get(name) ?? null,
     prompt: (name) => promptByName.get(name) ?? null,
+    registered: (uri) => fixed.get(uri) ?? templates.find((entry) => entry.definition.uri === uri) ?? null,
     resource: resourceOf,
     presence(entry) {
       const { own, any } = named(entry);
@@ -186,8 +196,8 @@ function buildView(
       return { has: false, because: withheld(any) ?? "over_limit" };
     },
     pages: pagesFor,
-    list(kind, granted, cursor) {
-      const all = pagesFor(kind, granted);
+    list(kind, to, cursor) {
+      const all = pagesFor(kind, to);
       const index = cursor === undefined ? 0 : parseCursor(cursor);
       const page = index === null ? undefined : all[index];
       return page ?? refuse("cursor_invalid");
@@ -195,15 +205,29 @@ function buildView(
   };
 }
 
-function serialisePages(kind: ListKind, entries: readonly unknown[]): readonly string[] {
+/** Before 2026-07-28 structured content is an object, and so is what an output schema describes. */
+function earlierListing(listing: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { outputSchema, ...rest } = listing;
+  const isObjectSchema =
+    typeof outputSchema === "object" &&
+    outputSchema !== null &&
+    "type" in outputSchema &&
+    outputSchema.type === "object";
+  return isObjectSchema ? listing : rest;
+}
+
+function serialisePages(
+  kind: ListKind,
+  entries: readonly unknown[],
+  generation: ListReader["generation"],
+): readonly string[] {
   const pages: string[] = [];
   for (let from = 0; from === 0 || from < entries.length; from += PAGE) {
     const more = from + PAGE < entries.length;
     const body = JSON.stringify({
       [kind]: entries.slice(from, from + PAGE),
       ...(more ? { nextCursor: formatCursor(pages.length + 1) } : {}),
-      ttlMs: TTL_MS,
-      cacheScope: "private",
+      ...(generation === "current" ? { ttlMs: TTL_MS, cacheScope: "private" } : {}),
     });
     pages.push(body.slice(1, -1));
   }

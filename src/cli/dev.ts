@@ -4,11 +4,10 @@ import { join, resolve } from "node:path";
 import type { BulkheadOptions } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { lockDataDir } from "../data/embedded/data-dir-lock.ts";
-import { startEmbeddedPostgres } from "../data/embedded/embedded-postgres.ts";
-import { ensureDatabase } from "../data/ensure-database.ts";
 import { devBanner } from "./dev-banner.ts";
 import type { Environment } from "./environment.ts";
 import { freePort } from "./free-port.ts";
+import { type OwnDatabase, startOwnDatabase } from "./own-database.ts";
 import { printNotice, printReport } from "./report-error.ts";
 import { removeServerFile, writeServerFile } from "./server-file.ts";
 import { onStopSignal } from "./stop-signals.ts";
@@ -118,12 +117,9 @@ async function developmentMasterKey(dataDir: string): Promise<string> {
   return key;
 }
 
-interface DevelopmentDatabase {
-  readonly url: string;
+interface DevelopmentDatabase extends OwnDatabase {
   /** True for the embedded one. */
   readonly own: boolean;
-  onLost(listener: (detail: string) => void): void;
-  close(): Promise<void>;
 }
 
 /** The database in DATABASE_URL, which the server refuses unless it is empty or marked for development; or our own. */
@@ -132,17 +128,5 @@ async function openDatabase(options: DevOptions): Promise<DevelopmentDatabase> {
   if (given !== undefined && given !== "")
     return { url: given, own: false, onLost: () => {}, close: async () => {} };
   if (!options.json) printNotice(`starting PostgreSQL, its data in ${resolve(options.dataDir)}`, false);
-  const postgres = await startEmbeddedPostgres({ dataDir: options.dataDir });
-  try {
-    await ensureDatabase(postgres.adminUrl, "bulkhead");
-  } catch (error) {
-    await postgres.stop();
-    throw error;
-  }
-  return {
-    url: postgres.urlOf("bulkhead"),
-    own: true,
-    onLost: postgres.onExit,
-    close: () => postgres.stop(),
-  };
+  return { ...(await startOwnDatabase(options.dataDir)), own: true };
 }

@@ -83,6 +83,32 @@ function program(finish: (status: number) => void): Command {
     });
 
   bulkhead
+    .command("stdio")
+    .description("Serve one tenant on standard input and output, to the MCP client that starts this command.")
+    .argument("<module>", "file that exports a server")
+    .requiredOption("--tenant <tenant>", "whom to serve: a slug or an id")
+    .option("--subject <subject>", "as whom the client calls", "local")
+    .option("--permissions <permissions>", "what the client may do, with commas between")
+    .option("--data-dir <directory>", "where database and keys are kept, without DATABASE_URL", ".bulkhead")
+    .option("--json", "print errors as JSON")
+    .addOption(logLevel())
+    .action(async (module: string, options: StdioFlags) => {
+      const { stdio } = await import("./stdio.ts");
+      finish(
+        await stdio({
+          module,
+          tenant: options.tenant,
+          subject: options.subject,
+          permissions: options.permissions?.split(",").map((permission) => permission.trim()) ?? null,
+          dataDir: options.dataDir,
+          json: options.json === true,
+          logLevel: options.logLevel,
+          env: process.env,
+        }),
+      );
+    });
+
+  bulkhead
     .command("migrate")
     .description(
       "Bring the database in DATABASE_URL to this version, and to that of a server module's own tables.",
@@ -133,6 +159,15 @@ interface ServeFlags {
   readonly allowHost?: string[];
   readonly allowOrigin?: string[];
   readonly allowPrivateHost?: string[];
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+}
+
+interface StdioFlags {
+  readonly tenant: string;
+  readonly subject: string;
+  readonly permissions?: string;
+  readonly dataDir: string;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
 }

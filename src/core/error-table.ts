@@ -174,6 +174,32 @@ export const ERROR_TABLE = {
   ),
   version_unsupported: row(400, -32022, "Unsupported protocol version.", "Use one of data.supported."),
 
+  client_capability_missing: row(
+    400,
+    -32021,
+    "The client lacks a capability that this operation needs.",
+    "Declare what data.requiredCapabilities names in the client's capabilities, or do not use this operation.",
+  ),
+  request_state_invalid: row(
+    400,
+    -32602,
+    "Invalid params: requestState is not one that was given for this request, or it has expired.",
+    "Send the request again without requestState and inputResponses.",
+  ),
+  session_missing: row(
+    400,
+    -32600,
+    "Invalid request: the header Mcp-Session-Id is missing.",
+    "Send initialize first, and then the Mcp-Session-Id of its answer with every request.",
+  ),
+  stream_unknown: row(
+    400,
+    -32600,
+    "Last-Event-ID names no stream of this session.",
+    "Open a stream without Last-Event-ID; what a stream said is kept for five minutes.",
+  ),
+  session_unknown: row(404, -32600, "There is no such session.", "Send initialize, without a session."),
+
   // Operations (in band: HTTP 200 with a JSON-RPC error)
   params_invalid: row(200, -32602, "Invalid params.", "Correct the parameters as data says."),
   tool_unknown: row(200, -32602, "Unknown tool.", "tools/list names the tools you may call."),
@@ -182,6 +208,12 @@ export const ERROR_TABLE = {
     -32602,
     "Resource not found.",
     "resources/list and resources/templates/list name what you may read.",
+  ),
+  task_unknown: row(
+    200,
+    -32602,
+    "There is no such task.",
+    "Use the taskId of a task that this caller made, before its ttlMs has passed.",
   ),
   prompt_unknown: row(200, -32602, "Unknown prompt.", "prompts/list names the prompts you may get."),
   cursor_invalid: row(200, -32602, "Invalid cursor.", "Start the list again without a cursor."),

@@ -15,8 +15,18 @@ export type BulkheadEvent =
   | ConfigurationEvent
   | FaultEvent;
 
-/** How an operation ended. `tool_error` is an answer with isError: the tool ran and said no. */
-export type OperationOutcome = "ok" | "tool_error" | "refused" | "failed" | "cancelled";
+/**
+ * How an operation ended. `tool_error` is an answer with isError: the tool ran and said no. `input_required`: it asked the
+ * client for something, and goes on in a later request; `task`: it goes on in the background.
+ */
+export type OperationOutcome =
+  | "ok"
+  | "tool_error"
+  | "input_required"
+  | "task"
+  | "refused"
+  | "failed"
+  | "cancelled";
 
 /** Who acted: a person or program of a tenant, or the operator. */
 export interface Actor {
@@ -33,7 +43,7 @@ export interface AccessNote {
   readonly permission?: string;
   /** The granted permission that decided … */
   readonly by?: string;
-  /** … and where the caller has it from: `scope`, `api key`, or `role` and its name. */
+  /** … and where the caller has it from: `scope`, `api key`, `command line`, or `role` and its name. */
   readonly from?: string;
 }
 
@@ -56,6 +66,8 @@ export interface OperationEvent {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly protocolVersion: string;
+  /** W3C trace id that the client sent (32 hexadecimal digits); null where it sent none. */
+  readonly traceId: string | null;
   /** Why the caller was let in. */
   readonly access: AccessNote;
   /** What the handler added with `ctx.audit`. */

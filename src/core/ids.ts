@@ -15,6 +15,10 @@ export type IssuerId = Branded<"IssuerId">;
 export type ApiKeyId = Branded<"ApiKeyId">;
 /** Id of a revocation. */
 export type RevocationId = Branded<"RevocationId">;
+/** Id of a session of the previous generation: visible ASCII, and unguessable besides being bound to its caller. */
+export type SessionId = Branded<"SessionId">;
+/** Id of a task. */
+export type TaskId = Branded<"TaskId">;
 
 const PREFIX = {
   tenant: "tnt_",
@@ -23,9 +27,13 @@ const PREFIX = {
   issuer: "iss_",
   apiKey: "key_",
   revocation: "rev_",
+  session: "ses_",
+  task: "task_",
 } as const;
 const BODY = /^[0-9a-hjkmnp-tv-z]{26}$/;
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const TIME_DIGITS = 10;
+const RANDOM_DIGITS = 16;
 
 /** A tenant's slug: the readable name in URLs. Lower-case ASCII only, so that no two slugs look alike in a URL. */
 export type Slug = Branded<"Slug">;
@@ -51,6 +59,14 @@ export function parseRevocationId(text: string): RevocationId | null {
   return hasForm(text, PREFIX.revocation) ? (text as RevocationId) : null;
 }
 
+export function parseSessionId(text: string): SessionId | null {
+  return hasForm(text, PREFIX.session) ? (text as SessionId) : null;
+}
+
+export function parseTaskId(text: string): TaskId | null {
+  return hasForm(text, PREFIX.task) ? (text as TaskId) : null;
+}
+
 /** Makes ids: 48 bits of time, then 80 random bits, in Crockford's base 32, so that ids sort by age. */
 export interface IdSource {
   tenant(): TenantId;
@@ -59,6 +75,8 @@ export interface IdSource {
   issuer(): IssuerId;
   apiKey(): ApiKeyId;
   revocation(): RevocationId;
+  session(): SessionId;
+  task(): TaskId;
 }
 
 /** @param now milliseconds since 1970, from the clock of the caller. */
@@ -70,26 +88,34 @@ export function createIdSource(
   const block = 4000;
   let pool = random(block);
   let used = 0;
+  const digits = Buffer.from(ALPHABET, "latin1");
+  // One buffer for all bodies: the time stays in it while the millisecond lasts.
+  const text = Buffer.alloc(TIME_DIGITS + RANDOM_DIGITS);
+  let written = Number.NaN;
   const body = (): string => {
     if (used + 10 > block) {
       pool = random(block);
       used = 0;
     }
-    let time = Math.floor(now());
-    let head = "";
-    for (let i = 0; i < 10; i++) {
-      head = ALPHABET[time % 32] + head;
-      time = Math.floor(time / 32);
+    const time = Math.floor(now());
+    if (time !== written) {
+      written = time;
+      for (let rest = time, i = TIME_DIGITS - 1; i >= 0; i--) {
+        text[i] = digits[rest % 32] ?? 0;
+        rest = Math.floor(rest / 32);
+      }
     }
-    let tail = "";
-    for (let i = 0; i < 16; i++) {
-      const bit = i * 5;
-      const at = used + (bit >> 3);
-      const pair = ((pool[at] ?? 0) << 8) | (at + 1 < used + 10 ? (pool[at + 1] ?? 0) : 0);
-      tail += ALPHABET[(pair >> (11 - (bit & 7))) & 31];
+    let bits = 0;
+    let held = 0;
+    for (let i = TIME_DIGITS; i < text.length; i++) {
+      if (held < 5) {
+        bits = ((bits << 8) | (pool[used++] ?? 0)) & 0xfff;
+        held += 8;
+      }
+      held -= 5;
+      text[i] = digits[(bits >> held) & 31] ?? 0;
     }
-    used += 10;
-    return head + tail;
+    return text.toString("latin1");
   };
   return {
     tenant: () => (PREFIX.tenant + body()) as TenantId,
@@ -98,6 +124,8 @@ export function createIdSource(
     issuer: () => (PREFIX.issuer + body()) as IssuerId,
     apiKey: () => (PREFIX.apiKey + body()) as ApiKeyId,
     revocation: () => (PREFIX.revocation + body()) as RevocationId,
+    session: () => (PREFIX.session + body()) as SessionId,
+    task: () => (PREFIX.task + body()) as TaskId,
   };
 }
 

@@ -1,6 +1,7 @@
 import { type AuditRow, CHAIN_START, type ChainHead, sealAuditRow } from "../core/audit-row.ts";
 import type { Actor } from "../core/event.ts";
 import type { InstanceId, OperationId, TenantId } from "../core/ids.ts";
+import { createAuditBatchText } from "./audit-batch-text.ts";
 import type { SystemConnection, SystemDoor } from "./system-door.ts";
 
 /** Audit rows in PostgreSQL. The system role may add and read them, and nothing else. */
@@ -25,6 +26,10 @@ const RECOVERY_LOCK = 7_305_808_869_231_650_001n;
 const MAX_ORPHANS = 5_000;
 
 export function createAuditRepository(system: SystemDoor): AuditRepository {
+  const text = createAuditBatchText();
+  const insert = async (db: SystemConnection, rows: readonly AuditRow[]): Promise<void> => {
+    await text.of(rows, (json) => db.query(INSERT, [json]));
+  };
   return {
     append: (rows) => system.run("write audit rows", (db) => insert(db, rows)),
 
@@ -102,46 +107,24 @@ interface Orphan {
   run_id: string;
 }
 
-async function insert(db: SystemConnection, rows: readonly AuditRow[]): Promise<void> {
-  const column = <T>(pick: (row: AuditRow) => T): T[] => rows.map(pick);
-  const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
-  await db.query(
-    `INSERT INTO bulkhead.audit_entries
-       (tenant_id, run_id, seq, kind, operation_id, at, actor, action, target, outcome, code, duration_ms, details, prev_hash, hash)
-     SELECT tenant_id, run_id, seq, kind, operation_id, to_timestamp(at / 1000.0), actor, action, target, outcome, code,
-            duration_ms, details, decode(prev_hash, 'hex'), decode(hash, 'hex')
-       FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::jsonb[], $8::text[], $9::text[],
-                   $10::text[], $11::text[], $12::float8[], $13::jsonb[], $14::text[], $15::text[])
-         AS r (tenant_id, run_id, seq, kind, operation_id, at, actor, action, target, outcome, code, duration_ms, details, prev_hash, hash)
-      -- Nothing is written any more for a tenant that was deleted meanwhile: its trail has gone with it.
-      WHERE r.tenant_id = 'deployment' OR EXISTS (SELECT 1 FROM bulkhead.tenants t WHERE t.id = r.tenant_id)`,
-    [
-      column((row) => row.tenantId),
-      column((row) => row.runId),
-      column((row) => row.seq),
-      column((row) => row.kind),
-      column((row) => row.operationId),
-      column((row) => row.at),
-      column((row) => json(row.actor)),
-      column((row) => row.action),
-      column((row) => row.target),
-      column((row) => row.outcome),
-      column((row) => row.code),
-      column((row) => row.durationMs),
-      column((row) => json(row.details)),
-      column((row) => Buffer.from(row.prevHash).toString("hex")),
-      column((row) => Buffer.from(row.hash).toString("hex")),
-    ],
-  );
-}
+/** Rows come as one JSON text (`audit-batch-text.ts`); as text and not as jsonb, since bytes of jsonb would be PostgreSQL's own. */
+const INSERT = `
+  INSERT INTO bulkhead.audit_entries
+    (prev_hash, tenant_id, run_id, seq, kind, operation_id, at, actor, action, target, outcome, code, duration_ms, details, hash)
+  SELECT decode(r ->> 0, 'hex'), r ->> 1, r ->> 2, (r ->> 3)::bigint, r ->> 4, r ->> 5, to_timestamp((r ->> 6)::bigint / 1000.0),
+         nullif(r -> 7, 'null'), r ->> 8, r ->> 9, r ->> 10, r ->> 11, (r ->> 12)::float8, nullif(r -> 13, 'null'),
+         decode(r ->> 14, 'hex')
+    FROM jsonb_array_elements($1::text::jsonb) AS rows (r)
+   -- Nothing is written any more for a tenant that was deleted meanwhile: its trail has gone with it.
+   WHERE r ->> 1 = 'deployment' OR EXISTS (SELECT 1 FROM bulkhead.tenants t WHERE t.id = r ->> 1)`;
 
 async function readHeads(
   db: SystemConnection,
   runId: AuditRow["runId"],
   tenants: readonly string[],
 ): Promise<Map<string, ChainHead>> {
-  const { rows } = await db.query<{ tenant_id: string; seq: string; hash: Buffer }>(
-    `SELECT DISTINCT ON (tenant_id) tenant_id, seq, hash FROM bulkhead.audit_entries
+  const { rows } = await db.query<{ tenant_id: string; seq: string; hash: string }>(
+    `SELECT DISTINCT ON (tenant_id) tenant_id, seq, encode(hash, 'hex') AS hash FROM bulkhead.audit_entries
       WHERE run_id = $1 AND tenant_id = ANY ($2) ORDER BY tenant_id, seq DESC`,
     [runId, tenants],
   );

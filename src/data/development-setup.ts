@@ -35,32 +35,34 @@ export async function setUpDevelopment(
   wanted: DevelopmentToSetUp,
 ): Promise<void> {
   const { system, ids } = doors;
-  await system.transaction("set up development", async (db) => {
-    // Plans are set as the module states them once; afterwards the operator may have changed them.
-    const { rows } = await db.query<{ isNew: boolean }>(
-      'SELECT set_up_at IS NULL AS "isNew" FROM bulkhead.deployment',
-    );
-    const isNew = rows[0]?.isNew === true;
-    for (const [name, plan] of Object.entries(wanted.plans)) {
-      await db.query(
-        `INSERT INTO bulkhead.plans (name, limits, tool_sets) VALUES ($1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, tool_sets = excluded.tool_sets WHERE $4`,
-        [name, JSON.stringify(plan.limits ?? {}), plan.toolSets ?? [], isNew],
+  await system.transaction("set up development", async (lock) => {
+    // One at a time: two processes that start on a new database would both fill its tenants.
+    await lock.query("SELECT 1 FROM bulkhead.deployment FOR UPDATE");
+    await system.transaction("set up development", async (db) => {
+      // Plans are set as the module states them once; afterwards the operator may have changed them.
+      const { rows } = await db.query<{ isNew: boolean }>(
+        'SELECT set_up_at IS NULL AS "isNew" FROM bulkhead.deployment',
       );
-    }
-    for (const tenant of wanted.tenants) {
-      await db.query(
-        `INSERT INTO bulkhead.tenants (id, slug, name, plan, roles)
-         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM bulkhead.retired_slugs WHERE slug = $2)
-         ON CONFLICT (slug) DO NOTHING`,
-        [ids.tenant(), tenant.slug, tenant.name, tenant.plan, JSON.stringify(tenant.roles)],
-      );
-    }
+      const isNew = rows[0]?.isNew === true;
+      for (const [name, plan] of Object.entries(wanted.plans)) {
+        await db.query(
+          `INSERT INTO bulkhead.plans (name, limits, tool_sets) VALUES ($1, $2, $3)
+           ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, tool_sets = excluded.tool_sets WHERE $4`,
+          [name, JSON.stringify(plan.limits ?? {}), plan.toolSets ?? [], isNew],
+        );
+      }
+      for (const tenant of wanted.tenants) {
+        await db.query(
+          `INSERT INTO bulkhead.tenants (id, slug, name, plan, roles)
+           SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM bulkhead.retired_slugs WHERE slug = $2)
+           ON CONFLICT (slug) DO NOTHING`,
+          [ids.tenant(), tenant.slug, tenant.name, tenant.plan, JSON.stringify(tenant.roles)],
+        );
+      }
+    });
+    for (const tenant of wanted.tenants) await seed(doors, tenant);
+    await lock.query("UPDATE bulkhead.deployment SET set_up_at = coalesce(set_up_at, now())");
   });
-  for (const tenant of wanted.tenants) await seed(doors, tenant);
-  await system.run("set up development", (db) =>
-    db.query("UPDATE bulkhead.deployment SET set_up_at = coalesce(set_up_at, now())"),
-  );
 }
 
 /** Fills a tenant once: what an interrupted attempt has left is removed first. */

@@ -20,6 +20,11 @@ export type SystemReason =
   | "erase a tenant"
   | "check isolation"
   | "remove what has expired"
+  | "signal other instances"
+  | "keep sessions"
+  | "keep streams"
+  | "keep tasks"
+  | "keep state keys"
   | "set up development"
   | "serve development clients";
 
@@ -34,6 +39,11 @@ const TIMEOUT_MS: Partial<Record<SystemReason, number>> = {
   "remember a used proof": 3_000,
   "keep the instance alive": 3_000,
   "write audit rows": 10_000,
+  "signal other instances": 3_000,
+  "keep sessions": 3_000,
+  "keep streams": 10_000,
+  "keep tasks": 10_000,
+  "keep state keys": 3_000,
 };
 
 /** The part of a connection that work behind the system door uses. */
@@ -114,6 +124,8 @@ function createPool(settings: ConnectionSettings, max: number): pg.Pool {
   const pool = new pg.Pool({ ...settings, max, idleTimeoutMillis: 30_000, allowExitOnIdle: false });
   // A broken idle connection is replaced by the pool; without a listener its error would end the process.
   pool.on("error", () => {});
+  // Nor does the pool listen while a connection is in use: its statement rejects, and that is how it is told.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return pool;
 }
 

@@ -22,12 +22,16 @@ const WRITERS = `
      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
      AND ($1::text[] IS NULL OR l.virtualtransaction = ANY ($1::text[]))`;
 
-/** Tables of the configuration whose rows are of one tenant, each. */
+/** Tables whose rows are of one tenant, each. What another one refers to comes after that one, so that all are counted. */
 const ERASE = {
   api_keys: "DELETE FROM bulkhead.api_keys WHERE tenant_id = $1",
   revocations: "DELETE FROM bulkhead.revocations WHERE tenant_id = $1",
   role_assignments: "DELETE FROM bulkhead.role_assignments WHERE tenant_id = $1",
   used_proofs: "DELETE FROM bulkhead.used_proofs WHERE tenant_id = $1",
+  stream_events: "DELETE FROM bulkhead.stream_events WHERE tenant_id = $1",
+  sessions: "DELETE FROM bulkhead.sessions WHERE tenant_id = $1",
+  signals: "DELETE FROM bulkhead.signals WHERE tenant_id = $1",
+  tasks: "DELETE FROM bulkhead.tasks WHERE tenant_id = $1",
 } as const;
 
 /**
@@ -74,8 +78,8 @@ async function erase(
     [id],
   );
   erased.set("bulkhead.development_keys", keys.rowCount ?? 0);
-  for (const table of ["api_keys", "revocations", "role_assignments", "used_proofs"] as const) {
-    const gone = await db.query(ERASE[table], [id]);
+  for (const [table, statement] of Object.entries(ERASE)) {
+    const gone = await db.query(statement, [id]);
     erased.set(`bulkhead.${table}`, gone.rowCount ?? 0);
   }
   const issuers = await db.query("DELETE FROM bulkhead.issuers WHERE tenant_id = $1", [id]);

@@ -1,11 +1,13 @@
 import type { AccessNote } from "../core/event.ts";
 import type { AllowedAccess } from "./access-policy.ts";
 import type { Caller } from "./caller.ts";
+import { LOCAL_ISSUER } from "./local-caller.ts";
 
 /** What of a caller says where a permission comes from. */
 export interface GrantHolder {
   readonly scopes: Caller["scopes"];
-  readonly principal: Pick<Caller["principal"], "kind" | "roles">;
+  readonly principal: Pick<Caller["principal"], "kind" | "roles"> &
+    Partial<Pick<Caller["principal"], "issuer">>;
   readonly snapshot: Pick<Caller["snapshot"], "roles">;
 }
 
@@ -19,7 +21,10 @@ export function accessNote(access: AllowedAccess, caller: GrantHolder): AccessNo
 
 /** The credential before the roles: it would have been enough. Null for what the caller does not have. */
 function grantSource(permission: string, { scopes, principal, snapshot }: GrantHolder): string | null {
-  if (scopes.has(permission)) return principal.kind === "key" ? "api key" : "scope";
+  if (scopes.has(permission)) {
+    if (principal.issuer === LOCAL_ISSUER) return "command line";
+    return principal.kind === "key" ? "api key" : "scope";
+  }
   const role = principal.roles.find((name) => rolePermissions(snapshot.roles, name).includes(permission));
   return role === undefined ? null : `role ${role}`;
 }

@@ -21,4 +21,6 @@ export type Credential =
       /** Milliseconds since 1970. */
       readonly expiresAt: number;
     }
-  | { readonly kind: "key"; readonly keyId: ApiKeyId; readonly expiresAt: number };
+  | { readonly kind: "key"; readonly keyId: ApiKeyId; readonly expiresAt: number }
+  /** None: whoever started the process is trusted. It ends with the process. */
+  | { readonly kind: "local"; readonly expiresAt: number };

@@ -38,7 +38,7 @@ export function permissionsUnder(
   snapshot: TenantSnapshot,
   { credential, scopes }: Pick<Caller, "credential" | "scopes">,
 ): ReadonlySet<string> {
-  if (credential.kind === "key") return scopes;
+  if (credential.kind !== "token") return scopes;
   const roles = rolesOf(credential, snapshot);
   return roles.length === 0 ? scopes : withRoles(scopes, roles, snapshot);
 }

@@ -37,7 +37,7 @@ export function outcomeFacts(event: OperationEvent): AuditFacts {
     outcome: event.outcome,
     code: event.code,
     durationMs: event.durationMs,
-    details: { access: event.access, ...(event.notes === null ? {} : { notes: event.notes }) },
+    details: event.notes === null ? { access: event.access } : { access: event.access, notes: event.notes },
   };
 }
 

@@ -58,6 +58,8 @@ export function createAuditTrail(options: {
   let writing: Promise<void> | null = null;
   // After a failed commit it is not known what the database has: heads and outcomes are read again before the next.
   let doubtful = false;
+  // A run begins without chains. Once there was doubt, a tenant's is begun only where the database has none.
+  let allHeadsKnown = true;
   let dropped = 0;
 
   const write = async (batch: readonly Held[]): Promise<void> => {
@@ -72,22 +74,22 @@ export function createAuditTrail(options: {
         ({ facts }) =>
           facts.kind !== "outcome" || facts.operationId === null || !known.has(facts.operationId),
       );
-      const read = await store.heads(runId, [...new Set(rows.map(({ facts }) => facts.tenantId))]);
       heads.clear();
-      for (const [tenant, head] of read) heads.set(tenant, head);
+      allHeadsKnown = false;
     }
-    const next = new Map<string, ChainHead>();
+    if (!allHeadsKnown) {
+      const unknown = new Set<string>();
+      for (const { facts } of rows) if (!heads.has(facts.tenantId)) unknown.add(facts.tenantId);
+      if (unknown.size > 0)
+        for (const [tenant, head] of await store.heads(runId, [...unknown])) heads.set(tenant, head);
+    }
+    // Sealed here and not where the row comes from: one after the other, in the order in which they are written.
     const sealed = rows.map(({ facts }) => {
-      const row = sealAuditRow(
-        facts,
-        runId,
-        next.get(facts.tenantId) ?? heads.get(facts.tenantId) ?? CHAIN_START,
-      );
-      next.set(facts.tenantId, row);
+      const row = sealAuditRow(facts, runId, heads.get(facts.tenantId) ?? CHAIN_START);
+      heads.set(facts.tenantId, { seq: row.seq, hash: row.hash });
       return row;
     });
     if (sealed.length > 0) await store.append(sealed);
-    for (const [tenant, row] of next) heads.set(tenant, { seq: row.seq, hash: row.hash });
     doubtful = false;
   };
 
@@ -106,7 +108,7 @@ export function createAuditTrail(options: {
   };
 
   /**
-   * Writes a batch; where the store refuses it for one of its rows, row by row, so that a row that cannot be written
+   * Writes a batch; where the store refuses it for one of its rows, half by half, so that a row that cannot be written
    * fails alone. Gives what was not written because the store could not be reached.
    */
   const writeOrSplit = async (
@@ -129,11 +131,10 @@ export function createAuditTrail(options: {
         only.reject?.(new Fault("audit_unavailable", { cause }));
         return null;
       }
-      for (let i = 0; i < batch.length; i++) {
-        const failed = await writeOrSplit(batch.slice(i, i + 1));
-        if (failed !== null) return { rows: batch.slice(i), cause: failed.cause };
-      }
-      return null;
+      const half = Math.ceil(batch.length / 2);
+      const failed = await writeOrSplit(batch.slice(0, half));
+      if (failed !== null) return { rows: [...failed.rows, ...batch.slice(half)], cause: failed.cause };
+      return await writeOrSplit(batch.slice(half));
     }
   };
 

@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Registry } from "prom-client";
 import type { BulkheadEvent } from "../core/event.ts";
+import { createOperationCounts } from "./operation-counts.ts";
 
 /** Metrics of one instance, in Prometheus' text format. */
 export interface Metrics {
@@ -14,19 +15,7 @@ const MAX_TENANT_LABELS = 1_000;
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const operations = new Counter({
-    name: "bulkhead_operations_total",
-    help: "MCP operations by tenant, method and outcome.",
-    labelNames: ["tenant", "method", "outcome"] as const,
-    registers: [registry],
-  });
-  const durations = new Histogram({
-    name: "bulkhead_operation_duration_seconds",
-    help: "Time from the moment an operation was known until its answer, by tenant and method.",
-    labelNames: ["tenant", "method"] as const,
-    buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 30],
-    registers: [registry],
-  });
+  const operations = createOperationCounts();
   const refusals = new Counter({
     name: "bulkhead_refusals_total",
     help: "Requests refused before they became operations, by tenant (empty where unknown), stage and code.",
@@ -65,12 +54,9 @@ export function createMetrics(): Metrics {
   return {
     consume(event) {
       switch (event.type) {
-        case "operation": {
-          const tenant = tenantLabel(event.tenantId);
-          operations.inc({ tenant, method: event.method, outcome: event.outcome });
-          durations.observe({ tenant, method: event.method }, event.durationMs / 1000);
+        case "operation":
+          operations.count(tenantLabel(event.tenantId), event);
           return;
-        }
         case "refusal":
           refusals.inc({ tenant: tenantLabel(event.tenantId), stage: event.stage, code: event.code });
           if (event.permission !== undefined) lacked.inc({ permission: event.permission });
@@ -89,6 +75,6 @@ export function createMetrics(): Metrics {
       }
     },
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: async () => `${operations.text()}\n${await registry.metrics()}`,
   };
 }

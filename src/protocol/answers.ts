@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
-import { errorRow } from "../core/error-table.ts";
+import { type ErrorCode, errorRow } from "../core/error-table.ts";
 import type { Refusal } from "../core/refusal.ts";
 import { errorResponse, type RequestId } from "./json-rpc.ts";
+import { CURRENT, type Revision } from "./revisions.ts";
 
 /** Writes a JSON text with its length, in one go. Gives the number of bytes; 0 where the caller has gone. */
 export function answerJson(
@@ -31,6 +32,10 @@ export function answerRefusal(
   refusal: Refusal,
   options: {
     readonly id?: RequestId | null;
+    /** The whole error response, where it is written already. */
+    readonly text?: string;
+    /** Earlier revisions answer what is wrong with a request by a status of 200. Default: the current one. */
+    readonly revision?: Revision;
     readonly challenge?: string | undefined;
     readonly close?: boolean;
     /** Methods that the address answers, with `method_not_allowed`. Default POST. */
@@ -46,8 +51,19 @@ export function answerRefusal(
   if (options.close === true) headers.connection = "close";
   return answerJson(
     res,
-    errorRow(refusal.code).http ?? 500,
-    errorResponse(options.id ?? null, refusal),
+    statusOf(refusal, options.revision ?? CURRENT),
+    options.text ?? errorResponse(options.id ?? null, refusal, options.revision),
     headers,
   );
+}
+
+/** Errors of a request that was understood: before 2026-07-28 its response is a success of HTTP. */
+const IN_BAND_BEFORE: ReadonlySet<ErrorCode> = new Set([
+  "method_unknown",
+  "client_capability_missing",
+  "request_state_invalid",
+]);
+
+function statusOf({ code }: Refusal, revision: Revision): number {
+  return revision !== CURRENT && IN_BAND_BEFORE.has(code) ? 200 : (errorRow(code).http ?? 500);
 }

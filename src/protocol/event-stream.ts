@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 
-/** Bytes that may wait for a reader. Past it the reader has stopped reading, and its connection is dropped. */
+/** Bytes that may wait for a reader. Past it the reader has stopped reading: at the next message its connection is dropped. */
 const MAX_WAITING = 262_144;
 
 /** Server-sent events as the answer to one request (HTML Standard, "Server-sent events"; MCP, Streamable HTTP). */
@@ -24,6 +24,26 @@ export class EventStream {
     return this.#write(`data: ${json}\n\n`);
   }
 
+  /** Sends one message with the id from which its reader can go on. */
+  event(id: string, json: string): number {
+    return this.#write(`id: ${id}\ndata: ${json}\n\n`);
+  }
+
+  /** Sends an id to come back with before there is a message (2025-11-25, "Sending Messages to the Server"). */
+  prime(id: string, retryMs: number): void {
+    this.#write(`id: ${id}\nretry: ${retryMs}\ndata: \n\n`);
+  }
+
+  /** Says how long a reader shall wait before it comes back. */
+  retry(retryMs: number): void {
+    this.#write(`retry: ${retryMs}\n\n`);
+  }
+
+  /** Ends the response without another message. */
+  close(): void {
+    if (!this.#over()) this.#res.end();
+  }
+
   /** A line that readers skip: it keeps proxies from taking the silence for the end. */
   keepAlive(): void {
     this.#write(":\n\n");
@@ -41,12 +61,21 @@ export class EventStream {
 
   #write(text: string): number {
     if (this.#over()) return 0;
+    // Looked at beforehand: one message may be larger, and its reader no slower than others.
+    if (this.#res.writableLength > MAX_WAITING) {
+      this.#res.destroy();
+      return 0;
+    }
     this.#res.write(text);
-    if (this.#res.writableLength > MAX_WAITING) this.#res.destroy();
     return Buffer.byteLength(text);
   }
 
   #over(): boolean {
     return this.#res.writableEnded || this.#res.destroyed;
   }
+}
+
+/** Whether `Accept` allows server-sent events (RFC 9110 section 12.5.1): without one, anything is. */
+export function takesEvents(accept: string | undefined): boolean {
+  return accept === undefined || /(^|[\s,])(text\/(event-stream|\*)|\*\/\*)(?=[\s,;]|$)/i.test(accept);
 }

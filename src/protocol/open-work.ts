@@ -52,6 +52,7 @@ export function createOpenWork<Caller extends WorkingCaller>(): OpenWork<Caller>
     check(tenantId, snapshot, stillHolds) {
       for (const work of byTenant.get(tenantId) ?? []) {
         if (snapshot === null || !stillHolds(snapshot, work.caller)) work.end(CREDENTIALS_ENDED);
+        else work.holdsUnder(snapshot);
       }
     },
     endAll(why) {
@@ -64,7 +65,8 @@ type Register<Caller extends WorkingCaller> = Map<TenantId, Set<BegunWork<Caller
 
 /** An object with its own place in the register, since every request makes one: no closure, no look-up but its tenant's. */
 class BegunWork<Caller extends WorkingCaller> implements Work {
-  readonly caller: Caller;
+  /** As it was last found to hold: a stream would keep the tenant's oldest configuration, and what was made of it. */
+  caller: Caller;
   readonly #register: Register<Caller>;
   #ended: Refusal | null = null;
   #listener: ((why: Refusal) => void) | null = null;
@@ -93,6 +95,10 @@ class BegunWork<Caller extends WorkingCaller> implements Work {
     const listener = this.#listener;
     this.#listener = null;
     listener?.(why);
+  }
+
+  holdsUnder(snapshot: TenantSnapshot): void {
+    if (this.caller.snapshot !== snapshot) this.caller = { ...this.caller, snapshot };
   }
 
   finish(): void {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from "node:http";
 import type { OperationEvent } from "../core/event.ts";
 import { Fault } from "../core/fault.ts";
 import type { OperationId } from "../core/ids.ts";
@@ -7,8 +6,15 @@ import type { Principal } from "../tenancy/principal.ts";
 import { type ContextPorts, RequestContext } from "../tenancy/request-context.ts";
 import { runInTenant } from "../tenancy/tenant-context.ts";
 import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
+import type { OpenConversation, RunControl } from "./conversation.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import type { Elicitations } from "./elicitations.ts";
+import type { McpRequest } from "./mcp-request.ts";
 import type { Work } from "./open-work.ts";
-import type { Operation, Performed } from "./operations.ts";
+import type { Operation } from "./operations.ts";
+import type { Performed } from "./performed.ts";
+import type { Reply } from "./reply.ts";
+import { RequestLink } from "./request-link.ts";
 
 /** What running a handler came to. */
 export interface Run {
@@ -20,76 +26,161 @@ export interface Run {
   readonly stillWorking: Promise<unknown> | null;
 }
 
-/** Runs handlers in their tenant's context, each until it ends or is stopped. */
-export interface OperationRunner {
-  run(of: {
-    readonly operation: Operation;
-    readonly snapshot: TenantSnapshot;
-    readonly principal: Principal;
-    readonly operationId: OperationId;
-    /** The caller's response: when it closes, the caller has gone. */
-    readonly res: ServerResponse;
-    /** When it must end the handler is told by its signal, and the caller answered with the reason. */
-    readonly work: Work;
-  }): Promise<Run>;
+/** One operation to be run. */
+export interface RunnableOperation {
+  readonly operation: Operation;
+  readonly request: McpRequest;
+  readonly snapshot: TenantSnapshot;
+  readonly principal: Principal;
+  readonly operationId: OperationId;
+  /** When nobody waits for its answer any more, the run ends. */
+  readonly reply: Reply;
+  /** When it must end the handler is told by its signal, and the caller answered with the reason. */
+  readonly work: Work;
+  readonly open: OpenConversation;
+  /** In milliseconds. Default: the tenant's time limit of calls. */
+  readonly limitMs?: number;
 }
 
-export function createOperationRunner(
-  portsFor: (snapshot: TenantSnapshot, readOnly: boolean) => ContextPorts,
-): OperationRunner {
-  // What a context says that was kept beyond its call. Made once: a stack for each call would cost more than the call.
-  const over = new Fault("context_missing", { detail: "The call is over." });
+/** Runs handlers in their tenant's context, each until it ends or is stopped. */
+export interface OperationRunner {
+  run(of: RunnableOperation): Promise<Run>;
+}
 
+export function createOperationRunner(parts: {
+  readonly portsFor: (snapshot: TenantSnapshot, readOnly: boolean) => ContextPorts;
+  readonly deadlines: Deadlines;
+  readonly elicitations: Elicitations;
+}): OperationRunner {
   return {
-    async run({ operation, snapshot, principal, operationId, res, work }) {
+    run(of) {
+      const { operation, reply, work } = of;
+      const end = (result: Performed | Refusal): Promise<Run> =>
+        Promise.resolve({ result, notes: null, stillWorking: null });
       // Its intent was awaited since it was last looked at.
-      if (work.ended !== null) return { result: work.ended, notes: null, stillWorking: null };
-      if (operation.answer !== null) return { result: operation.answer, notes: null, stillWorking: null };
-      if (res.destroyed) return { result: refuse("cancelled"), notes: null, stillWorking: null };
-
-      const controller = new AbortController();
-      const limitMs = snapshot.limits.callTimeoutMs;
-      let stopped: Refusal | null = null;
-      let interrupt: (() => void) | undefined;
-      const interrupted = new Promise<null>((resolve) => {
-        interrupt = () => resolve(null);
-      });
-      const stop = (why: Refusal): void => {
-        stopped ??= why;
-        controller.abort(new Fault(why.code));
-        interrupt?.();
-      };
-      const timer =
-        limitMs === null
-          ? undefined
-          : setTimeout(() => stop(refuse("call_timed_out", { data: { limitMs } })), limitMs);
-      const onClose = (): void => stop(refuse("cancelled"));
-      res.once("close", onClose);
-      work.onEnd(stop);
-      const context = new RequestContext({
-        snapshot,
-        principal,
-        operationId,
-        signal: controller.signal,
-        ports: portsFor(snapshot, operation.readOnly),
-      });
-      try {
-        const settled = runInTenant(context, () => operation.perform(context)).then(
-          (result): Omit<Run, "notes" | "stillWorking"> => ({ result }),
-          (cause: unknown) => ({ result: stopped ?? failureOf(cause), cause }),
-        );
-        const ended = await Promise.race([settled, interrupted]);
-        const notes = context.notes();
-        if (ended !== null) return { ...ended, notes, stillWorking: null };
-        return { result: stopped ?? refuse("cancelled"), notes, stillWorking: settled };
-      } finally {
-        clearTimeout(timer);
-        res.off("close", onClose);
-        // A context does not outlive its call: whoever kept it finds its signal aborted and its door shut.
-        controller.abort(over);
-      }
+      if (work.ended !== null) return end(work.ended);
+      if (operation.answer !== null) return end(operation.answer);
+      if (reply.gone) return end(refuse("cancelled"));
+      return new Promise((resolve) => new RunningOperation(of, parts, resolve).begin());
     },
   };
+}
+
+/** What a context says that was kept beyond its call. */
+class CallIsOver extends Fault {
+  constructor() {
+    super("context_missing", { detail: "The call is over." });
+  }
+}
+
+/** A handler at work: ends once, by its own end, by a suspension, or by whoever stops it. */
+class RunningOperation implements RunControl {
+  /** Null when it is over. What a handler leaves behind, such as a timer, keeps its context, which must keep nothing then. */
+  #of: RunnableOperation | null;
+  readonly #resolve: (run: Run) => void;
+  readonly #link: RequestLink;
+  readonly #context: RequestContext;
+  readonly #deadline: Deadline | null;
+  #controller: AbortController | null = null;
+  /** Set where somebody waits for the handler although the answer has gone. */
+  #onSettled: (() => void) | null = null;
+  #stopped: Refusal | null = null;
+  #waits = 0;
+
+  constructor(
+    of: RunnableOperation,
+    parts: {
+      readonly portsFor: (snapshot: TenantSnapshot, readOnly: boolean) => ContextPorts;
+      readonly deadlines: Deadlines;
+      readonly elicitations: Elicitations;
+    },
+    resolve: (run: Run) => void,
+  ) {
+    this.#of = of;
+    this.#resolve = resolve;
+    const { snapshot, principal, operationId, operation, request, reply, open } = of;
+    const limitMs = of.limitMs ?? snapshot.limits.callTimeoutMs;
+    this.#deadline =
+      limitMs === null
+        ? null
+        : parts.deadlines.begin(limitMs, () => this.#stop(refuse("call_timed_out", { data: { limitMs } })));
+    this.#link = new RequestLink(request, reply, { open, run: this, elicitations: parts.elicitations });
+    this.#context = new RequestContext({
+      snapshot,
+      principal,
+      operationId,
+      signal: () => this.#signal(),
+      link: this.#link,
+      ports: parts.portsFor(snapshot, operation.readOnly),
+    });
+  }
+
+  begin(): void {
+    if (this.#of === null) return;
+    const { operation, reply, work } = this.#of;
+    reply.onGone(() => this.#stop(refuse("cancelled")));
+    work.onEnd((why) => this.#stop(why));
+    runInTenant(this.#context, () => operation.perform(this.#context)).then(
+      (result) => this.#settle(result),
+      (cause: unknown) => this.#settle(failureOf(cause), cause),
+    );
+  }
+
+  #settle(result: Performed | Refusal, cause?: unknown): void {
+    this.#end(result, false, cause);
+    this.#onSettled?.();
+  }
+
+  suspend(end: Performed | Refusal): void {
+    this.#end(end, true);
+  }
+
+  async waiting<T>(answer: Promise<T>): Promise<T> {
+    if (this.#waits++ === 0) this.#deadline?.pause();
+    try {
+      return await answer;
+    } finally {
+      if (--this.#waits === 0) this.#deadline?.resume();
+    }
+  }
+
+  #handlerSettled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onSettled = resolve;
+    });
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      if (this.#stopped !== null) this.#controller.abort(new Fault(this.#stopped.code));
+      else if (this.#of === null) this.#controller.abort(new CallIsOver());
+    }
+    return this.#controller.signal;
+  }
+
+  #stop(why: Refusal): void {
+    if (this.#of === null) return;
+    this.#stopped = why;
+    this.#controller?.abort(new Fault(why.code));
+    this.#end(why, true);
+  }
+
+  #end(result: Performed | Refusal, stillWorking: boolean, cause?: unknown): void {
+    if (this.#of === null) return;
+    this.#of.reply.onGone(null);
+    this.#of = null;
+    this.#deadline?.clear();
+    this.#link.release();
+    // A context does not outlive its call: whoever kept it finds its signal aborted and its door shut.
+    this.#controller?.abort(new CallIsOver());
+    this.#resolve({
+      result,
+      notes: this.#context.notes(),
+      ...(cause === undefined ? {} : { cause }),
+      stillWorking: stillWorking ? this.#handlerSettled() : null,
+    });
+  }
 }
 
 /** What a caller is told of an exception: that it failed, and nothing of why. */

@@ -1,34 +1,27 @@
-import type { IncomingHttpHeaders } from "node:http";
 import type { Catalog, CatalogPrompt, CatalogResource, CatalogTool } from "../catalog/catalog.ts";
 import { CallerError } from "../catalog/define.ts";
+import { RefusedByServer } from "../catalog/refused-by-server.ts";
 import {
   errorResult,
   toFittingResult,
-  toPromptMessages,
+  toPromptResult,
   toResourceContents,
   toToolResult,
 } from "../catalog/results.ts";
 import type { Validation } from "../catalog/schemas.ts";
 import type { ListKind, TenantView } from "../catalog/tenant-view.ts";
-import type { ErrorCode } from "../core/error-table.ts";
-import type { OperationOutcome } from "../core/event.ts";
+import { after, type Eventually } from "../core/eventually.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { AccessPolicy, AllowedAccess, DeniedAccess } from "../identity/access-policy.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
+import { completeArgument } from "./completion.ts";
+import { discover } from "./discover.ts";
 import { isObject, type JsonObject, member } from "./json-rpc.ts";
-import {
-  checkParameterHeaders,
-  type Method,
-  type ModernRequest,
-  SUPPORTED_VERSIONS,
-} from "./revision-2026-07-28.ts";
-
-/** What an operation came to: the members of its result, serialised without the braces. */
-export interface Performed {
-  readonly members: string;
-  readonly outcome: OperationOutcome;
-  readonly code: ErrorCode | null;
-}
+import type { McpRequest, Method } from "./mcp-request.ts";
+import { complete, type Performed } from "./performed.ts";
+import { checkParameterHeaders } from "./revision-2026-07-28.ts";
+import { CURRENT, type Revision } from "./revisions.ts";
+import { shapeContents, shapeMessages, shapeToolResult } from "./shape.ts";
 
 /** An operation that may be performed: found in the tenant's view, permitted, its arguments valid. */
 export interface Operation {
@@ -38,8 +31,12 @@ export interface Operation {
   readonly readOnly: boolean;
   /** Why the caller may. */
   readonly access: AllowedAccess;
+  /** The tool whose handler this runs; null where it is none's. */
+  readonly tool: CatalogTool | null;
   /** Null where the answer is known without a handler. */
   readonly answer: Performed | null;
+  /** What is done of a call before it goes on in the background. Gives the answer where it ends there. */
+  before?(ctx: TenantContext): Promise<Performed | null>;
   /** Runs the handler. Gives a refusal where it said that there is no such thing; throws what the handler throws. */
   perform(ctx: TenantContext): Promise<Performed | Refusal>;
 }
@@ -62,34 +59,37 @@ const MAX_ARGUMENT = 65_536;
  * other tenants have; what the tenant has and the caller lacks permission for is refused naming the permission, so that
  * the client can step up (MCP authorization, "Scope Challenge Handling").
  */
-export async function resolveOperation(
-  request: ModernRequest,
+export function resolveOperation(
+  request: McpRequest,
   from: {
     readonly catalog: Catalog;
     readonly view: TenantView;
     readonly granted: ReadonlySet<string>;
     readonly policy: AccessPolicy;
-    readonly headers: IncomingHttpHeaders;
   },
-): Promise<Operation | Refusal> {
+): Eventually<Operation | Refusal> {
   const { view, granted, policy } = from;
   const kind = LISTS.get(request.method);
   if (kind !== undefined) {
     const cursor = member(request.params, "cursor");
     if (cursor !== undefined && typeof cursor !== "string") return refuse("cursor_invalid");
-    const members = view.list(kind, granted, cursor);
-    return isRefusal(members) ? members : answered(members);
+    const generation = request.revision === CURRENT ? "current" : "earlier";
+    const members = view.list(kind, { granted, generation }, cursor);
+    return isRefusal(members)
+      ? members
+      : answered({ resultType: "complete", members, outcome: "ok", code: null });
   }
   switch (request.method) {
     case "server/discover":
       return answered(discover(from.catalog));
+    case "ping":
+      return answered(complete({}));
     case "tools/call": {
       const tool = view.tool(request.name ?? "");
       if (tool === null) return refuse("tool_unknown");
       const access = policy.decide(granted, tool.definition.requires);
       if (!access.allowed) return lacking(access);
-      const operation = await callTool(tool, member(request.params, "arguments"), from.headers);
-      return isRefusal(operation) ? operation : { ...operation, access };
+      return after(callTool(tool, request), (found) => (isRefusal(found) ? found : { ...found, access }));
     }
     case "resources/read": {
       const uri = request.name ?? "";
@@ -97,90 +97,111 @@ export async function resolveOperation(
       if (found === null) return refuse("resource_unknown", { data: { uri } });
       const access = policy.decide(granted, found.resource.definition.requires);
       if (!access.allowed) return lacking(access);
-      return { ...readResource(found.resource, uri, found.variables), access };
+      return { ...readResource(found.resource, uri, found.variables, request.revision), access };
     }
     case "prompts/get": {
       const prompt = view.prompt(request.name ?? "");
       if (prompt === null) return refuse("prompt_unknown");
       const access = policy.decide(granted, prompt.definition.requires);
       if (!access.allowed) return lacking(access);
-      const operation = getPrompt(prompt, member(request.params, "arguments"));
-      return isRefusal(operation) ? operation : { ...operation, access };
+      const found = getPrompt(prompt, member(request.params, "arguments"), request.revision);
+      return isRefusal(found) ? found : { ...found, access };
+    }
+    case "completion/complete": {
+      const found = completeArgument(request.params, view);
+      if (isRefusal(found)) return found;
+      const access = policy.decide(granted, found.requires);
+      return access.allowed ? { ...found, access } : lacking(access);
     }
     default:
       return refuse("method_unknown");
   }
 }
 
-function answered(members: string): Operation {
-  const answer: Performed = { members, outcome: "ok", code: null };
-  // Lists and the like need no permission: what they show is what the caller may use.
+/** An operation whose answer is known without a handler. Lists and the like need no permission: they show what the caller may use. */
+export function answered(answer: Performed): Operation {
   const access: AllowedAccess = { allowed: true, reason: "not_required" };
-  return { target: null, readOnly: true, access, answer, perform: () => Promise.resolve(answer) };
+  return {
+    target: null,
+    readOnly: true,
+    access,
+    tool: null,
+    answer,
+    perform: () => Promise.resolve(answer),
+  };
 }
 
 function lacking({ permission }: DeniedAccess): Refusal {
   return refuse("scope_insufficient", { scopes: [permission] });
 }
 
-function discover(catalog: Catalog): string {
-  const capabilities = {
-    ...(catalog.tools.length > 0 ? { tools: { listChanged: true } } : {}),
-    ...(catalog.resources.length > 0 ? { resources: { listChanged: true } } : {}),
-    ...(catalog.prompts.length > 0 ? { prompts: { listChanged: true } } : {}),
-  };
-  const { instructions } = catalog.server;
-  return membersOf({
-    supportedVersions: SUPPORTED_VERSIONS,
-    capabilities,
-    ...(instructions === undefined ? {} : { instructions }),
-    ttlMs: 60_000,
-    cacheScope: "private",
-  });
-}
-
-async function callTool(
-  tool: CatalogTool,
-  sent: unknown,
-  headers: IncomingHttpHeaders,
-): Promise<Found | Refusal> {
+function callTool(tool: CatalogTool, request: McpRequest): Eventually<Found | Refusal> {
+  const sent = member(request.params, "arguments");
   const args: unknown = sent === undefined ? {} : sent;
   if (!isObject(args)) return refuse("params_invalid", { detail: "params.arguments must be an object." });
-  const mismatch = checkParameterHeaders(tool.headers, args, headers);
-  if (mismatch !== null) return mismatch;
-  const target = tool.definition.name;
-  let validation: Validation;
+  if (request.headers !== null) {
+    const mismatch = checkParameterHeaders(tool.headers, args, request.headers);
+    if (mismatch !== null) return mismatch;
+  }
+  const failed = (cause: unknown): Found =>
+    // A check of the module's own threw, or arguments nested deep enough to use up the stack of a recursive schema.
+    ({
+      target: tool.definition.name,
+      readOnly: true,
+      tool: null,
+      answer: null,
+      perform: () => Promise.reject(cause),
+    });
   try {
     const pending = tool.input.validate(args);
-    validation = pending instanceof Promise ? await pending : pending;
+    return pending instanceof Promise
+      ? pending.then((validation) => withInput(tool, validation, request.revision), failed)
+      : withInput(tool, pending, request.revision);
   } catch (cause) {
-    // A check of the module's own threw, or arguments nested deep enough to use up the stack of a recursive schema.
-    return { target, readOnly: true, answer: null, perform: () => Promise.reject(cause) };
+    return failed(cause);
   }
+}
+
+/** The call of a tool with arguments that were validated. */
+function withInput(tool: CatalogTool, validation: Validation, revision: Revision): Found {
+  const target = tool.definition.name;
   if (!validation.valid) {
     // An error of the tool, not of the protocol, so that a model can correct itself ("Error Handling" of tools).
-    const members = membersOf({ ...errorResult(`Invalid arguments: ${validation.issues}`) });
-    const answer: Performed = { members, outcome: "tool_error", code: "params_invalid" };
-    return { target, readOnly: true, answer, perform: () => Promise.resolve(answer) };
+    const answer: Performed = {
+      ...complete({ ...errorResult(`Invalid arguments: ${validation.issues}`) }),
+      outcome: "tool_error",
+      code: "params_invalid",
+    };
+    return { target, readOnly: true, tool: null, answer, perform: () => Promise.resolve(answer) };
   }
   const input = validation.value as never;
   return {
     target,
     readOnly: tool.readOnly,
+    tool,
     answer: null,
+    async before(ctx) {
+      try {
+        await tool.definition.task?.before?.(input, ctx);
+        return null;
+      } catch (error) {
+        if (!(error instanceof CallerError)) throw error;
+        return { ...complete({ ...errorResult(error.message) }), outcome: "tool_error" };
+      }
+    },
     async perform(ctx) {
       try {
         const returned = await tool.definition.run(input, ctx);
-        const result =
+        const { _meta, ...result } =
           tool.output === null ? toToolResult(returned) : await toFittingResult(returned, tool.output);
         return {
-          members: membersOf({ ...result }),
+          ...complete(shapeToolResult(result, revision), _meta),
           outcome: result.isError === true ? "tool_error" : "ok",
-          code: null,
         };
       } catch (error) {
+        if (error instanceof RefusedByServer) return error.refusal;
         if (!(error instanceof CallerError)) throw error;
-        return { members: membersOf({ ...errorResult(error.message) }), outcome: "tool_error", code: null };
+        return { ...complete({ ...errorResult(error.message) }), outcome: "tool_error" };
       }
     },
   };
@@ -190,22 +211,21 @@ function readResource(
   resource: CatalogResource,
   uri: string,
   variables: Readonly<Record<string, string>>,
+  revision: Revision,
 ): Found {
   return {
     target: resource.definition.uri,
     readOnly: true,
+    tool: null,
     answer: null,
     async perform(ctx) {
       try {
-        const value = await resource.definition.read(variables, ctx);
+        const value = await resource.definition.read(variables, ctx, uri);
         if (value === undefined) return refuse("resource_unknown", { data: { uri } });
-        const contents = [toResourceContents(uri, resource.definition.mimeType, value)];
-        return {
-          members: membersOf({ contents, ttlMs: 0, cacheScope: "private" }),
-          outcome: "ok",
-          code: null,
-        };
+        const { contents, _meta } = toResourceContents(uri, resource.definition.mimeType, value);
+        return complete(shapeContents(contents, revision), _meta);
       } catch (error) {
+        if (error instanceof RefusedByServer) return error.refusal;
         if (!(error instanceof CallerError)) throw error;
         return refuse("params_invalid", { detail: error.message });
       }
@@ -213,7 +233,7 @@ function readResource(
   };
 }
 
-function getPrompt(prompt: CatalogPrompt, sent: unknown): Found | Refusal {
+function getPrompt(prompt: CatalogPrompt, sent: unknown, revision: Revision): Found | Refusal {
   const given: JsonObject | undefined = sent === undefined ? {} : isObject(sent) ? sent : undefined;
   if (given === undefined) return refuse("params_invalid", { detail: "params.arguments must be an object." });
   const args: Record<string, string> = Object.create(null);
@@ -233,25 +253,19 @@ function getPrompt(prompt: CatalogPrompt, sent: unknown): Found | Refusal {
   return {
     target: prompt.definition.name,
     readOnly: true,
+    tool: null,
     answer: null,
     async perform(ctx) {
       try {
-        const messages = toPromptMessages(await prompt.definition.get(args, ctx));
-        const { description } = prompt.definition;
-        return {
-          members: membersOf({ ...(description === undefined ? {} : { description }), messages }),
-          outcome: "ok",
-          code: null,
-        };
+        const result = toPromptResult(await prompt.definition.get(args, ctx));
+        const description = result.description ?? prompt.definition.description;
+        const said = description === undefined ? {} : { description };
+        return complete({ ...said, messages: shapeMessages(result.messages, revision) }, result._meta);
       } catch (error) {
+        if (error instanceof RefusedByServer) return error.refusal;
         if (!(error instanceof CallerError)) throw error;
         return refuse("params_invalid", { detail: error.message });
       }
     },
   };
-}
-
-/** A result object's members as JSON, without its braces. */
-function membersOf(result: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(result).slice(1, -1);
 }

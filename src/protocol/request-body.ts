@@ -1,14 +1,26 @@
 import type { IncomingMessage } from "node:http";
+import type { Eventually } from "../core/eventually.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
 
-/** Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. */
-export function readBody(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer | Refusal> {
+/**
+ * Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. Gives it at once where it has
+ * come already, as small ones do with their headers: once something was awaited since the request began.
+ */
+export function readBody(
+  req: IncomingMessage,
+  limit: number,
+  timeoutMs: number,
+): Eventually<Buffer | Refusal> {
   // A framework's body parser was first: nothing more would come.
-  if (req.readableEnded) return Promise.resolve(refuse("body_consumed"));
+  if (req.readableEnded) return refuse("body_consumed");
   const declared = Number(req.headers["content-length"] ?? 0);
-  if (declared > limit) return Promise.resolve(refuse("body_too_large", { data: { limit } }));
+  if (declared > limit) return refuse("body_too_large", { data: { limit } });
   // The caller has gone while its token was looked at: no event would come any more.
-  if (req.destroyed) return Promise.resolve(endedEarly());
+  if (req.destroyed) return endedEarly();
+  if (req.complete && declared > 0 && req.readableLength === declared) {
+    const body: unknown = req.read();
+    if (Buffer.isBuffer(body)) return body;
+  }
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;

@@ -1,18 +1,20 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ParameterHeader } from "../catalog/parameter-headers.ts";
-import { type Refusal, refuse } from "../core/refusal.ts";
+import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
+import { describeClient, readName, readProgressToken } from "./envelope.ts";
 import { type ClientMessage, isObject, type JsonObject, member, type RequestId } from "./json-rpc.ts";
-
-/** The revision's name on the wire. */
-export const REVISION = "2026-07-28";
-/** Every revision that this server speaks, newest first. */
-export const SUPPORTED_VERSIONS: readonly string[] = Object.freeze([REVISION]);
+import type { McpRequest, Method } from "./mcp-request.ts";
+import { isLevel } from "./message-levels.ts";
+import { CURRENT, SUPPORTED_VERSIONS } from "./revisions.ts";
+import { readTrace } from "./trace-context.ts";
 
 const META_VERSION = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
+const META_CLIENT = "io.modelcontextprotocol/clientInfo";
+const META_LOG_LEVEL = "io.modelcontextprotocol/logLevel";
 
 /** The methods of this revision that this server answers. */
-const METHODS = [
+const KNOWN: ReadonlySet<string> = new Set<Method>([
   "server/discover",
   "tools/list",
   "tools/call",
@@ -21,76 +23,85 @@ const METHODS = [
   "resources/read",
   "prompts/list",
   "prompts/get",
+  "completion/complete",
   "subscriptions/listen",
-] as const;
-export type Method = (typeof METHODS)[number];
-const KNOWN: ReadonlySet<string> = new Set(METHODS);
-
-/** Methods whose `Mcp-Name` header mirrors a parameter ("Standard Request Headers"). */
-const NAMED: ReadonlyMap<Method, "name" | "uri"> = new Map([
-  ["tools/call", "name"],
-  ["prompts/get", "name"],
-  ["resources/read", "uri"],
+  "tasks/get",
+  "tasks/update",
+  "tasks/cancel",
 ]);
-
-/** A request that passed the rules of the revision's envelope and headers. */
-export interface ModernRequest {
-  readonly id: RequestId;
-  readonly method: Method;
-  readonly params: JsonObject;
-  /** `params.name` or `params.uri` of the methods that have one, equal to the header. */
-  readonly name: string | null;
-}
 
 /**
  * Checks a request against its envelope and headers (basic, "_meta"; Streamable HTTP, "Server Validation"). Pure.
- * A request of an earlier generation (`initialize`, or no `_meta`) is refused in the words by which its client finds out.
+ *
+ * @param headers null for a transport that has none: stdio.
  */
 export function checkRequest(
   message: ClientMessage & { readonly id: RequestId },
-  headers: IncomingHttpHeaders,
-): ModernRequest | Refusal {
-  const meta = member(message.params, "_meta");
+  headers: IncomingHttpHeaders | null,
+): McpRequest | Refusal {
+  const { params } = message;
+  const meta = member(params, "_meta");
   const version = isObject(meta) ? member(meta, META_VERSION) : undefined;
-  const header = headers["mcp-protocol-version"];
-  if (version === undefined && message.method === "initialize") {
-    const asked = member(message.params, "protocolVersion");
-    return refuse("version_unsupported", {
-      detail: "This server has no handshake.",
-      data: { supported: SUPPORTED_VERSIONS, requested: typeof asked === "string" ? asked.slice(0, 64) : "" },
-    });
-  }
-  if (message.params === undefined || !isObject(meta) || typeof version !== "string")
+  if (params === undefined || !isObject(meta) || typeof version !== "string")
     return refuse("envelope_invalid");
+  const header = headers === null ? version : headers["mcp-protocol-version"];
   if (header === undefined) return refuse("header_mismatch", { detail: "MCP-Protocol-Version is missing." });
   if (typeof header !== "string" || trimmed(header) !== version) {
     return refuse("header_mismatch", { detail: "MCP-Protocol-Version differs from _meta." });
   }
-  if (!SUPPORTED_VERSIONS.includes(version)) {
+  if (version !== CURRENT) {
     return refuse("version_unsupported", {
       data: { supported: SUPPORTED_VERSIONS, requested: version.slice(0, 64) },
     });
   }
-  if (!isObject(member(meta, META_CAPABILITIES))) return refuse("envelope_invalid");
-  const method = headers["mcp-method"];
-  if (typeof method !== "string" || trimmed(method) !== message.method) {
-    return refuse("header_mismatch", {
-      detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.`,
-    });
+  const capabilities = member(meta, META_CAPABILITIES);
+  if (!isObject(capabilities)) return refuse("envelope_invalid");
+  if (headers !== null) {
+    const method = headers["mcp-method"];
+    if (typeof method !== "string" || trimmed(method) !== message.method) {
+      return refuse("header_mismatch", {
+        detail: `Mcp-Method ${method === undefined ? "is missing" : "differs from the body"}.`,
+      });
+    }
   }
   if (!isKnown(message.method)) return refuse("method_unknown");
+  const logLevel = member(meta, META_LOG_LEVEL);
+  if (logLevel !== undefined && !isLevel(logLevel))
+    return refuse("params_invalid", { detail: `_meta.${META_LOG_LEVEL} is no level.` });
+  const name = readName(message.method, params);
+  if (isRefusal(name)) return name;
+  if (name !== null && headers !== null) {
+    const named = headers["mcp-name"];
+    if (typeof named !== "string") return refuse("header_mismatch", { detail: "Mcp-Name is missing." });
+    if (decodeHeaderValue(named) !== name)
+      return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
+  }
+  return {
+    id: message.id,
+    method: message.method,
+    params,
+    name,
+    revision: CURRENT,
+    client: describeClient(member(meta, META_CLIENT), capabilities),
+    logLevel: logLevel ?? null,
+    progressToken: readProgressToken(meta),
+    trace: readTrace(meta),
+    headers: headers === null ? null : mirrorsOf(headers),
+    session: null,
+  };
+}
 
-  const mirrored = NAMED.get(message.method);
-  if (mirrored === undefined)
-    return { id: message.id, method: message.method, params: message.params, name: null };
-  const name = member(message.params, mirrored);
-  if (typeof name !== "string")
-    return refuse("params_invalid", { detail: `params.${mirrored} must be a text.` });
-  const named = headers["mcp-name"];
-  if (typeof named !== "string") return refuse("header_mismatch", { detail: "Mcp-Name is missing." });
-  if (decodeHeaderValue(named) !== name)
-    return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
-  return { id: message.id, method: message.method, params: message.params, name };
+const NO_MIRRORS: IncomingHttpHeaders = Object.freeze({});
+
+/** The `Mcp-Param-*` headers of a request. */
+function mirrorsOf(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  let mirrors: IncomingHttpHeaders | null = null;
+  for (const name in headers) {
+    if (!name.startsWith("mcp-param-")) continue;
+    mirrors ??= {};
+    mirrors[name] = headers[name];
+  }
+  return mirrors ?? NO_MIRRORS;
 }
 
 /** Checks the `Mcp-Param-*` headers of a call against its arguments ("Server Behavior for Custom Headers"). */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Actor } from "../core/event.ts";
 import type { TenantId } from "../core/ids.ts";
 
@@ -25,4 +26,17 @@ export function actorOf(principal: Principal): Actor {
     issuer: principal.issuer,
     clientId: principal.clientId,
   };
+}
+
+/**
+ * Whom something of a tenant belongs to, as one text: the same for every credential of the same caller through the same
+ * client. Of JSON, so that no two callers share one: neither subject nor issuer can hold what separates them.
+ */
+export function principalKey({
+  kind,
+  issuer,
+  subject,
+  clientId,
+}: Pick<Principal, "kind" | "issuer" | "subject" | "clientId">): string {
+  return hash("sha256", JSON.stringify([kind, issuer, subject, clientId]), "base64");
 }

@@ -1,5 +1,7 @@
 import type { EventSink } from "../core/event.ts";
 import type { OperationId } from "../core/ids.ts";
+import type { Change, Client, TraceContext } from "./client.ts";
+import type { BeginLiving, ContinuableContext, LivingLink } from "./living-call.ts";
 import type { Principal } from "./principal.ts";
 import type { Tenant, TenantContext, TenantLog, TenantSql, TenantStore } from "./tenant-context.ts";
 import type { TenantSnapshot } from "./tenant-snapshot.ts";
@@ -13,6 +15,8 @@ export interface ContextPorts {
   readonly openStore: (sql: TenantSql) => TenantStore;
   readonly emit: EventSink;
   readonly now: () => number;
+  /** Tells those of the tenant who listen. */
+  readonly announce: (change: Change) => void;
 }
 
 const MAX_NOTES = 20;
@@ -22,12 +26,14 @@ const MAX_NOTE = 200;
 const MAX_MESSAGE = 8_192;
 
 /** The context of one operation of one caller. Made for it, and never used for another. */
-export class RequestContext implements TenantContext {
+export class RequestContext implements ContinuableContext {
   readonly tenant: Tenant;
   readonly principal: Principal;
   readonly operationId: OperationId;
-  readonly signal: AbortSignal;
+  readonly #signal: () => AbortSignal;
+  readonly #link: LivingLink;
   readonly #ports: ContextPorts;
+  readonly #snapshot: TenantSnapshot;
   #sql: TenantSql | undefined;
   #store: TenantStore | undefined;
   #notes: Map<string, AuditNotes[string]> | null = null;
@@ -36,22 +42,71 @@ export class RequestContext implements TenantContext {
     readonly snapshot: TenantSnapshot;
     readonly principal: Principal;
     readonly operationId: OperationId;
-    readonly signal: AbortSignal;
+    /** Made when it is first asked for: most handlers never do. */
+    readonly signal: () => AbortSignal;
+    readonly link: LivingLink;
     readonly ports: ContextPorts;
   }) {
     // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
     const { id, slug, name, plan, limits, settings } = of.snapshot;
+    this.#snapshot = of.snapshot;
     this.tenant = Object.freeze({ id, slug, name, plan, limits, settings });
     // The set is a copy: the principal's own is remembered with the token, for its next requests.
     this.principal = Object.freeze({ ...of.principal, permissions: new Set(of.principal.permissions) });
     this.operationId = of.operationId;
-    this.signal = of.signal;
+    this.#signal = of.signal;
+    this.#link = of.link;
     this.#ports = of.ports;
     Object.freeze(this);
   }
 
+  get signal(): AbortSignal {
+    return this.#signal();
+  }
+
+  get client(): Client {
+    return this.#link.client;
+  }
+
+  get trace(): TraceContext | null {
+    return this.#link.trace;
+  }
+
+  // Functions of their own, and not methods: handlers take contexts apart.
+  get progress(): TenantContext["progress"] {
+    return (progress) => this.#link.progress(progress);
+  }
+
+  get message(): TenantContext["message"] {
+    return (level, data, logger) => this.#link.message(level, data, logger);
+  }
+
+  get elicit(): TenantContext["elicit"] {
+    return (key, request) => this.#link.elicit(key, request);
+  }
+
+  get sample(): TenantContext["sample"] {
+    return (key, request) => this.#link.sample(key, request);
+  }
+
+  get roots(): TenantContext["roots"] {
+    return (key) => this.#link.roots(key);
+  }
+
+  get step(): TenantContext["step"] {
+    return (key, run) => this.#link.step(key, run);
+  }
+
+  get changed(): TenantContext["changed"] {
+    return (change) => this.#ports.announce(change);
+  }
+
+  get detach(): TenantContext["detach"] {
+    return (options) => this.#link.detach(options?.retryMs);
+  }
+
   get sql(): TenantSql {
-    this.#sql ??= this.#ports.openSql(this.signal);
+    this.#sql ??= this.#ports.openSql(this.#signal());
     return this.#sql;
   }
 
@@ -74,6 +129,22 @@ export class RequestContext implements TenantContext {
           fields,
         });
     return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+  }
+
+  /** Runs a handler that cannot be run from the top again. See {@link LivingLink.live}. */
+  live(begin: BeginLiving): Promise<unknown> {
+    return this.#link.live(this, begin);
+  }
+
+  continued({ signal, link }: { readonly signal: AbortSignal; readonly link: LivingLink }): RequestContext {
+    return new RequestContext({
+      snapshot: this.#snapshot,
+      principal: this.principal,
+      operationId: this.operationId,
+      signal: () => signal,
+      link,
+      ports: this.#ports,
+    });
   }
 
   readonly audit = (notes: AuditNotes): void => {

@@ -99,6 +99,26 @@ const fill = (id: string, number: string) =>
        SELECT $1, sha256(n::text::bytea), now() + interval '1 minute' FROM generate_series(1, 4) AS n`,
       [id],
     );
+    await db.query(
+      `INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client)
+       SELECT $1, 'ses_' || lpad($2 || n, 26, '0'), 'p', '2025-11-25', '{}' FROM generate_series(1, 2) AS n`,
+      [id, number],
+    );
+    await db.query(
+      `INSERT INTO bulkhead.stream_events (tenant_id, session_id, stream_id, seq, message)
+       SELECT $1, 'ses_' || lpad($2 || 1, 26, '0'), 's', n, '{}' FROM generate_series(1, 6) AS n`,
+      [id, number],
+    );
+    await db.query(
+      `INSERT INTO bulkhead.signals (tenant_id, instance_id, number, topic, payload, bytes)
+       SELECT $1, 'i' || $2, n, 'list_changed', '{}', 2 FROM generate_series(1, 7) AS n`,
+      [id, number],
+    );
+    await db.query(
+      `INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, state, run_by, rerun, ttl_ms, poll_interval_ms, expires_at)
+       SELECT $1, 'task_' || lpad($2 || n, 26, '0'), 'p', '{}', '{}', 't', '{}', 'i', false, 1, 1, now() + interval '1 day' FROM generate_series(1, 8) AS n`,
+      [id, number],
+    );
   });
 
 /** Tables with a row in whose text the tenant's id occurs, read past every policy. */
@@ -146,7 +166,11 @@ describe("deleting a tenant", () => {
         "bulkhead.issuers": 1,
         "bulkhead.revocations": 2,
         "bulkhead.role_assignments": 1,
+        "bulkhead.sessions": 2,
+        "bulkhead.signals": 7,
         "bulkhead.store_entries": 1,
+        "bulkhead.stream_events": 6,
+        "bulkhead.tasks": 8,
         "bulkhead.tenant_claims": 1,
         "bulkhead.tenants": 1,
         "bulkhead.used_proofs": 4,

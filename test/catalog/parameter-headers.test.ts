@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { compileCatalog } from "../../src/catalog/catalog.ts";
-import type { JsonSchema } from "../../src/catalog/define.ts";
 import { parameterHeaders } from "../../src/catalog/parameter-headers.ts";
 import { Fault } from "../../src/core/fault.ts";
+import type { JsonSchema } from "../../src/core/schema.ts";
 
 const object = (properties: Record<string, unknown>, more: Record<string, unknown> = {}): JsonSchema => ({
   type: "object",

@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { compileCatalog } from "../../src/catalog/catalog.ts";
-import type { SchemaLike } from "../../src/catalog/define.ts";
 import { createSchemaCompiler, type Validation } from "../../src/catalog/schemas.ts";
 import { Fault } from "../../src/core/fault.ts";
+import type { SchemaLike } from "../../src/core/schema.ts";
 
 const compileSchema = createSchemaCompiler();
 

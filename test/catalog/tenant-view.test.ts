@@ -50,7 +50,7 @@ function walk(view: TenantView, kind: ListKind, granted: readonly string[]) {
   const sizes: number[] = [];
   let cursor: string | undefined;
   do {
-    const members = view.list(kind, new Set(granted), cursor);
+    const members = view.list(kind, { granted: new Set(granted), generation: "current" }, cursor);
     if (isRefusal(members)) throw new TypeError(members.code);
     const page = JSON.parse(`{${members}}`) as Record<string, unknown>;
     expect([page.ttlMs, page.cacheScope]).toEqual([5_000, "private"]);
@@ -202,7 +202,10 @@ describe("pages", () => {
       cursor("page 99999999999999999999"),
       "A".repeat(100_000),
     ]) {
-      expect(view.list("tools", new Set(), bad)).toMatchObject({ kind: "refusal", code: "cursor_invalid" });
+      expect(view.list("tools", { granted: new Set(), generation: "current" }, bad)).toMatchObject({
+        kind: "refusal",
+        code: "cursor_invalid",
+      });
     }
   });
 
@@ -293,7 +296,7 @@ describe("lists", () => {
     const ask = (bits: number, more: string[] = []) =>
       decisionsOf(() => {
         const granted = new Set([...scopes.filter((_, i) => (bits & (1 << i)) !== 0), ...more]);
-        const members = view.list("tools", granted, undefined);
+        const members = view.list("tools", { granted, generation: "current" }, undefined);
         if (isRefusal(members)) throw new TypeError(members.code);
         const { tools } = JSON.parse(`{${members}}`) as { tools: { name: string }[] };
         expect(tools.map((found) => found.name)).toEqual(scopes.filter((scope) => granted.has(scope)));

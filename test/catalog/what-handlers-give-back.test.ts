@@ -385,19 +385,21 @@ describe("arguments", () => {
     expect(ran).toEqual([]);
   });
 
-  test("a tree as deep as a body may be ends that one call and nothing else", async () => {
-    const depth = 90_000;
-    const tree = JSON.parse(`${'{"child":'.repeat(100)}{}${"}".repeat(100)}`);
-    expect((await call("tree", tree)).json.result.content[0].text).toBe("A tree.");
-    const deep = `${'{"child":'.repeat(depth)}{}${"}".repeat(depth)}`;
-    await expectFailure(await sendDeep("tree", deep), "RangeError");
+  test("a tree as deep as a body may be is taken, and a deeper one is no JSON to us", async () => {
+    const tree = (depth: number) => `${'{"child":'.repeat(depth)}{}${"}".repeat(depth)}`;
+    // The message and its parameters are two more, and the leaf is one.
+    expect((await sendDeep("tree", tree(997))).json.result.content[0].text).toBe("A tree.");
+    for (const depth of [998, 90_000]) {
+      const { status, json } = await sendDeep("tree", tree(depth));
+      expect([status, json.error.data.code]).toEqual([400, "parse_error"]);
+    }
     expect((await call("give_text")).status).toBe(200);
     const lines = running.instances[0].log().filter((line) => line.event === "fault");
     expect(lines).toEqual([]);
   });
 });
 
-/** Calls a tool with arguments that JSON.stringify is not deep enough for. */
+/** Calls a tool with arguments of any depth. */
 async function sendDeep(name: string, args: string): Promise<HttpAnswer> {
   const { headers, body } = mcpMessage(running.acme.token, "tools/call", { name, arguments: "ARGS" });
   return send(running.acme.mcp, { headers, body: body.replace('"ARGS"', args) });

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly checkout?: string;
   /** All of its standard input; none where absent. */
   readonly input?: string;
+  /** Its standard input stays open, to be written to. */
+  readonly talk?: boolean;
 }
 
 /** A running `bulkhead`, in a process group of its own as a terminal would give it. */
@@ -41,6 +43,8 @@ export interface RunningCommand {
   readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
   /** To the process, or to its group as Ctrl-C does. */
   signal(signal: NodeJS.Signals, to?: "process" | "group"): void;
+  /** Writes to its standard input, which {@link RunOptions.talk} has left open; null ends that. */
+  say(text: string | null): void;
   /** Stops reading its output: whatever it writes then fails. */
   closeOutput(): void;
 }
@@ -88,7 +92,7 @@ export function createCommandBench(): CommandBench {
 const CLIENT_COMMANDS: ReadonlySet<string> = new Set(["issuers", "keys", "tokens", "access"]);
 
 function start(args: readonly string[], options: RunOptions): RunningCommand {
-  const { checkout, uid, input } = options;
+  const { checkout, uid, input, talk = false } = options;
   const own = CLIENT_COMMANDS.has(args[0] ?? "")
     ? [inject("commandMain")]
     : ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"];
@@ -98,13 +102,14 @@ function start(args: readonly string[], options: RunOptions): RunningCommand {
     cwd: checkout ?? ROOT,
     detached: true,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
-    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    stdio: [input === undefined && !talk ? "ignore" : "pipe", "pipe", "pipe"],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   const { pid = 0, stdin, stdout: out, stderr: err } = child;
   if (out === null || err === null) throw new TypeError("Its output is not to be had.");
   // It may end without having read it.
-  stdin?.on("error", () => {}).end(input);
+  stdin?.on("error", () => {});
+  if (!talk) stdin?.end(input);
   let stdout = "";
   let stderr = "";
   out.on("data", (chunk) => {
@@ -139,6 +144,10 @@ function start(args: readonly string[], options: RunOptions): RunningCommand {
     },
     says: (text) => until(() => stdout.includes(text) || stderr.includes(text), `it said "${text}"`),
     ended,
+    say(text) {
+      if (text === null) stdin?.end();
+      else stdin?.write(text);
+    },
     closeOutput() {
       out.destroy();
       err.destroy();

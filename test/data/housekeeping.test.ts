@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createConfigurationSource } from "../../src/data/configuration-repository.ts";
-import { removeExpired } from "../../src/data/housekeeping.ts";
+import { removeExpired, removePassed } from "../../src/data/housekeeping.ts";
 import { createTestDatabase } from "../support/database.ts";
 
 test("expired claims and old notes of changes go; an instance that slept longer takes everything for changed", async () => {
@@ -28,6 +28,50 @@ test("expired claims and old notes of changes go; an instance that slept longer 
     expect(await database.admin("SELECT claim_hash FROM bulkhead.tenant_claims")).toEqual([
       { claim_hash: Buffer.from("b") },
     ]);
+  } finally {
+    await database.drop();
+  }
+});
+
+test("unused sessions, tasks past their time, old signals and old events of streams go, and nothing else", async () => {
+  const database = await createTestDatabase();
+  try {
+    await database.admin(`
+      INSERT INTO bulkhead.tenants (id, slug, name, plan) VALUES ('tnt_0123456789abcdefghjkmnpqrs', 'acme', 'Acme', 'free');
+      INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client, seen_at)
+        SELECT 'tnt_0123456789abcdefghjkmnpqrs', 'ses_' || lpad(hours::text, 26, '0'), 'p', '2025-11-25', '{}', now() - make_interval(hours => hours)
+          FROM unnest(ARRAY[23, 25]) AS hours;
+      INSERT INTO bulkhead.stream_events (tenant_id, session_id, stream_id, seq, message, at)
+        SELECT 'tnt_0123456789abcdefghjkmnpqrs', 'ses_' || lpad('23', 26, '0'), 's', minutes, '{}', now() - make_interval(mins => minutes)
+          FROM unnest(ARRAY[4, 6]) AS minutes;
+      INSERT INTO bulkhead.signals (tenant_id, instance_id, number, topic, payload, bytes, at)
+        SELECT 'tnt_0123456789abcdefghjkmnpqrs', 'i', seconds, 'list_changed', '{}', 2, now() - make_interval(secs => seconds)
+          FROM unnest(ARRAY[50, 70]) AS seconds;
+      INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, state, run_by, rerun, ttl_ms, poll_interval_ms, expires_at)
+        SELECT 'tnt_0123456789abcdefghjkmnpqrs', 'task_' || lpad(n::text, 26, '0'), 'p', '{}', '{}', 't', '{}', 'i', false, 1, 1, expiry
+          FROM (VALUES (1, now() - interval '1 second'), (2, now() + interval '1 minute')) AS v (n, expiry)`);
+    const left = async () => {
+      const [counts] = await database.admin<{
+        sessions: string[];
+        events: number[];
+        signals: string[];
+        tasks: string[];
+      }>(`
+        SELECT ARRAY(SELECT right(id, 2) FROM bulkhead.sessions ORDER BY id) AS sessions,
+               ARRAY(SELECT seq FROM bulkhead.stream_events ORDER BY seq) AS events,
+               ARRAY(SELECT number::text FROM bulkhead.signals ORDER BY number) AS signals,
+               ARRAY(SELECT right(id, 1) FROM bulkhead.tasks ORDER BY id) AS tasks`);
+      return counts;
+    };
+    await removePassed(database.system);
+    expect(await left()).toEqual({
+      sessions: ["23", "25"],
+      events: [4],
+      signals: ["50"],
+      tasks: ["1", "2"],
+    });
+    await removeExpired(database.system);
+    expect(await left()).toEqual({ sessions: ["23"], events: [4], signals: ["50"], tasks: ["2"] });
   } finally {
     await database.drop();
   }

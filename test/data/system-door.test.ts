@@ -19,7 +19,12 @@ const MAY_USE_THE_SYSTEM_DOOR = [
   "data/plan-administration.ts",
   "data/revocation-administration.ts",
   "data/role-assignment-administration.ts",
+  "data/session-repository.ts",
+  "data/signal-repository.ts",
+  "data/state-keys.ts",
+  "data/stream-repository.ts",
   "data/system-door.ts",
+  "data/task-repository.ts",
   "data/tenant-administration.ts",
   "data/tenant-claims.ts",
   "data/tenant-deletion.ts",
@@ -29,14 +34,15 @@ const MAY_USE_THE_SYSTEM_DOOR = [
   "cli/doctor.ts",
   "development.ts",
   "instance.ts",
+  "wire.ts",
 ];
 
 /** Files that may make a connection at all: the two doors, the migrator, and listening for hints. */
 const MAY_CONNECT = [
-  "data/configuration-notifications.ts",
   "data/embedded/postmaster.ts",
   "data/ensure-database.ts",
   "data/migrate.ts",
+  "data/notifications.ts",
   "data/system-door.ts",
   "data/tenant-connections.ts",
 ];

@@ -27,6 +27,7 @@ const operation: OperationEvent = {
   bytesIn: 1,
   bytesOut: 1,
   protocolVersion: "2026-07-28",
+  traceId: null,
   access,
   notes: null,
 };
@@ -46,7 +47,7 @@ test("the rows before and after an operation say why its caller was let in, besi
   expect(outcomeFacts({ ...operation, notes }).details).toEqual({ access, notes });
   // It is sealed with the row.
   const hashOf = (event: OperationEvent): string =>
-    Buffer.from(sealAuditRow(outcomeFacts(event), "ins_1" as InstanceId, CHAIN_START).hash).toString("hex");
+    sealAuditRow(outcomeFacts(event), "ins_1" as InstanceId, CHAIN_START).hash;
   expect(hashOf({ ...operation, access: { ...access, from: "role lead" } })).not.toBe(hashOf(operation));
 });
 

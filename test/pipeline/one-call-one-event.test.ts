@@ -232,7 +232,8 @@ test("rows of a tenant form a chain: each seals the one before", async () => {
       };
       const sealed = sealAuditRow(facts, row.run_id, head);
       expect(sealed.seq).toBe(Number(row.seq));
-      expect(Buffer.from(sealed.hash).toString("hex")).toBe(row.hash.toString("hex"));
+      expect(sealed.hash).toBe(row.hash.toString("hex"));
+      expect(sealed.prevHash).toBe(row.prev_hash.toString("hex"));
       head = sealed;
     }
   }

@@ -75,7 +75,8 @@ describe("a stream that is opened", () => {
     const discovered = await mcp(server.acme.mcp, server.acme.token, "server/discover");
     expect(discovered.json.result.capabilities).toEqual({
       tools: { listChanged: true },
-      resources: { listChanged: true },
+      resources: { subscribe: true, listChanged: true },
+      logging: {},
     });
     const everything = {
       toolsListChanged: true,
@@ -95,7 +96,11 @@ describe("a stream that is opened", () => {
             method: "notifications/subscriptions/acknowledged",
             params: {
               _meta: { "io.modelcontextprotocol/subscriptionId": "listen:7" },
-              notifications: { toolsListChanged: true, resourcesListChanged: true },
+              notifications: {
+                toolsListChanged: true,
+                resourcesListChanged: true,
+                resourceSubscriptions: ["shop://guide"],
+              },
             },
           },
         ]);

@@ -93,7 +93,7 @@ describe("on the wire, to the last character", () => {
   test("server/discover", async () => {
     const answer = await mcp(running.acme.mcp, running.acme.token, "server/discover");
     expect(answer.text).toBe(
-      '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}},"instructions":"Buy.","ttlMs":60000,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"shop","title":"Shop","version":"1.2.3"}}}}',
+      '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"logging":{}},"instructions":"Buy.","ttlMs":60000,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"shop","title":"Shop","version":"1.2.3"}}}}',
     );
   });
 

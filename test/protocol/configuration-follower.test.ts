@@ -24,7 +24,11 @@ function follow(tenants: readonly TenantSnapshot[]) {
     },
     openWork,
     stillHolds: (snapshot) => snapshot.status === "active",
-    streams: { changed: async (snapshot) => void seen.told.push(`${snapshot.slug} ${snapshot.version}`) },
+    streams: {
+      has: (tenantId) => openWork.has(tenantId),
+      changed: async (snapshot) => void seen.told.push(`${snapshot.slug} ${snapshot.version}`),
+      announced: async (snapshot, changes) => void seen.told.push(`${snapshot.slug}: ${changes.join(", ")}`),
+    },
     onFault: () => {
       seen.faults++;
     },
@@ -103,4 +107,37 @@ test("a configuration that cannot be read is tried again until it can, and repor
   const { length } = seen.read;
   follower.retry();
   expect(seen.read).toHaveLength(length);
+});
+
+describe("an announcement", () => {
+  test("is told under the configuration as it is now, after what no longer holds has ended", async () => {
+    const { configuration, openWork, seen, follower } = follow([acme]);
+    const work = openWork.begin({ snapshot: acme });
+    configuration.set(acme.id, { ...acme, version: 2, status: "suspended" });
+    let toldWhenItEnded: readonly string[] | null = null;
+    work.onEnd(() => {
+      toldWhenItEnded = [...seen.told];
+    });
+    await follower.announced(acme.id, ["tools", "prompts"]);
+    expect(toldWhenItEnded).toEqual([]);
+    expect(seen.told).toEqual(["acme: tools, prompts"]);
+  });
+
+  test("of a tenant without streams, or that is gone, is told nobody", async () => {
+    const { configuration, openWork, seen, follower } = follow([acme, globex]);
+    await follower.announced(globex.id, ["tools"]);
+    expect(seen.read).toEqual([]);
+    const work = openWork.begin({ snapshot: acme });
+    configuration.set(acme.id, null);
+    await follower.announced(acme.id, ["tools"]);
+    expect([work.ended?.code, seen.told]).toEqual(["credentials_ended", []]);
+  });
+
+  test("whose configuration cannot be read fails", async () => {
+    const { configuration, openWork, seen, follower } = follow([acme]);
+    openWork.begin({ snapshot: acme });
+    configuration.set(acme.id, new Error("unreachable"));
+    await expect(follower.announced(acme.id, ["tools"])).rejects.toThrow("unreachable");
+    expect(seen.told).toEqual([]);
+  });
 });

@@ -2,19 +2,20 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ERROR_TABLE, type ErrorCode } from "../../src/core/error-table.ts";
 import { isRefusal, refuse } from "../../src/core/refusal.ts";
-import { errorResponse, member, parseMessage, resultResponse } from "../../src/protocol/json-rpc.ts";
+import { errorResponse, member, parseBody, resultResponse } from "../../src/protocol/json-rpc.ts";
 import { checkRequest } from "../../src/protocol/revision-2026-07-28.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const codeOf = (body: string | Uint8Array): string => {
-  const message = parseMessage(typeof body === "string" ? bytes(body) : body);
-  return isRefusal(message) ? message.code : "message";
+  const message = parseBody(typeof body === "string" ? bytes(body) : body);
+  return isRefusal(message) ? message.code : message.kind;
 };
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The rules once more, by themselves (JSON-RPC 2.0 section 4; MCP 2026-07-28, basic, "Messages"). */
 function expectedCode(value: unknown): string {
+  if (Array.isArray(value)) return value.length > 0 && value.length <= 100 ? "batch" : "message_invalid";
   if (!isPlain(value)) return "message_invalid";
   const own = (name: string): unknown => (Object.hasOwn(value, name) ? value[name] : undefined);
   const id = own("id");
@@ -23,6 +24,11 @@ function expectedCode(value: unknown): string {
     id === undefined ||
     (typeof id === "string" && id.length <= 512) ||
     (typeof id === "number" && Number.isInteger(id) && Math.abs(id) <= 9_007_199_254_740_991);
+  if (own("jsonrpc") === "2.0" && own("method") === undefined) {
+    const [result, error] = [own("result"), own("error")];
+    const either = (isPlain(result) && error === undefined) || (isPlain(error) && result === undefined);
+    return goodId && id !== undefined && either ? "response" : "message_invalid";
+  }
   const good =
     own("jsonrpc") === "2.0" &&
     typeof own("method") === "string" &&
@@ -46,7 +52,8 @@ const nearly = fc.record(
     id: member_(fc.oneof(fc.maxSafeInteger(), units, fc.double(), fc.constantFrom(0, "x".repeat(513)))),
     method: member_(fc.oneof(fc.constantFrom("tools/call", "ping", "__proto__"), units)),
     params: member_(fc.dictionary(fc.oneof(units, fc.constant("_meta")), json)),
-    result: json,
+    result: member_(fc.dictionary(units, json)),
+    error: member_(fc.dictionary(units, json)),
     [`__proto__`]: json,
   },
   { requiredKeys: [] },
@@ -56,7 +63,7 @@ describe("a body", () => {
   test("of any bytes is a message or a refusal, and never an exception", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (body) => {
-        expect(["message", "parse_error", "message_invalid"]).toContain(codeOf(body));
+        expect(["message", "response", "batch", "parse_error", "message_invalid"]).toContain(codeOf(body));
       }),
       { numRuns: 2_000 },
     );
@@ -82,7 +89,10 @@ describe("a body", () => {
         }),
         (message) => {
           const text = JSON.stringify({ jsonrpc: "2.0", ...message });
-          expect(parseMessage(bytes(text))).toEqual(JSON.parse(JSON.stringify(message)));
+          expect(parseBody(bytes(text))).toEqual({
+            kind: "message",
+            ...JSON.parse(JSON.stringify(message)),
+          });
         },
       ),
       { numRuns: 1_000 },
@@ -106,8 +116,8 @@ describe("a body", () => {
         const text = `{"jsonrpc":"2.0",${members},"method":"ping"}`;
         const last = JSON.parse(JSON.stringify(values.at(-1)));
         expect(codeOf(text)).toBe(expectedCode({ jsonrpc: "2.0", id: last, method: "ping" }));
-        const message = parseMessage(bytes(text));
-        if (!isRefusal(message)) expect(message.id).toEqual(last);
+        const message = parseBody(bytes(text));
+        if (!isRefusal(message)) expect(message).toMatchObject({ id: last });
       }),
       { numRuns: 500 },
     );
@@ -132,7 +142,9 @@ describe("a body", () => {
     ["NaN", '{"jsonrpc":"2.0","method":"x","id":NaN}', "parse_error"],
     ["a number", "5", "message_invalid"],
     ["null", "null", "message_invalid"],
-    ["a list of messages", '[{"jsonrpc":"2.0","method":"x"}]', "message_invalid"],
+    ["a list of messages", '[{"jsonrpc":"2.0","method":"x"}]', "batch"],
+    ["an empty list", "[]", "message_invalid"],
+    ["a list of 101 messages", `[${Array(101).fill('{"jsonrpc":"2.0","method":"x"}')}]`, "message_invalid"],
     ["a number as version", '{"jsonrpc":2.0,"method":"x"}', "message_invalid"],
     ["an id of 2^53", '{"jsonrpc":"2.0","method":"x","id":9007199254740992}', "message_invalid"],
     ["an id of 1e400", '{"jsonrpc":"2.0","method":"x","id":1e400}', "message_invalid"],
@@ -143,22 +155,32 @@ describe("a body", () => {
     expect(codeOf(body)).toBe(code);
   });
 
-  test("nested 100,000 deep harms nobody", () => {
-    const depth = 100_000;
+  test("nested a thousand deep is taken, and deeper is no JSON to us: it could be parsed, but not written again", () => {
     for (const [open, close] of [
       ["[", "]"],
       ['{"a":', "}"],
     ] as const) {
-      const nested = `${open.repeat(depth)}1${close.repeat(depth)}`;
-      expect(codeOf(open.repeat(depth))).toBe("parse_error");
-      expect(codeOf(nested)).toBe("message_invalid");
-      const message = parseMessage(
-        bytes(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":${nested}}}`),
-      );
-      expect(isRefusal(message)).toBe(false);
-      if (!isRefusal(message))
-        expect(checkRequest({ ...message, id: 1 }, {})).toMatchObject({ code: "envelope_invalid" });
+      const message = (depth: number) =>
+        `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":${open.repeat(depth)}1${close.repeat(depth)}}}`;
+      expect(codeOf(open.repeat(100_000))).toBe("parse_error");
+      expect(codeOf(open.repeat(100_000) + close.repeat(100_000))).toBe("parse_error");
+      for (const depth of [999, 100_000]) expect(codeOf(message(depth))).toBe("parse_error");
+      // The message itself and its parameters are two.
+      const deepest = parseBody(bytes(message(998)));
+      expect(deepest).toMatchObject({ kind: "message" });
+      if (!isRefusal(deepest) && deepest.kind === "message")
+        expect(checkRequest({ ...deepest, id: 1 }, {})).toMatchObject({ code: "envelope_invalid" });
     }
+  });
+
+  test("brackets within a text, and beside each other, are no depth", () => {
+    const text = JSON.stringify(`${'"\\['.repeat(2_000)}\\`);
+    const beside = `[${"[],{},".repeat(2_000)}[]]`;
+    for (const value of [text, beside]) {
+      expect(codeOf(`{"jsonrpc":"2.0","method":"x","params":{"a":${value}}}`)).toBe("message");
+    }
+    const after = `{"a":${text},"b":${"[".repeat(1_000)}${"]".repeat(1_000)}}`;
+    expect(codeOf(after)).toBe("parse_error");
   });
 });
 
@@ -167,10 +189,10 @@ describe("__proto__ and its like", () => {
     const lent = '{"jsonrpc":"2.0","id":1,"method":"x","params":{}}';
     expect(codeOf(`{"__proto__":${lent}}`)).toBe("message_invalid");
     expect(codeOf(`{"jsonrpc":"2.0","constructor":${lent},"__proto__":${lent}}`)).toBe("message_invalid");
-    const message = parseMessage(
+    const message = parseBody(
       bytes(`{"jsonrpc":"2.0","method":"x","params":{"__proto__":{"_meta":1,"name":"n"},"toString":2}}`),
     );
-    if (isRefusal(message)) throw new TypeError(message.code);
+    if (isRefusal(message) || message.kind !== "message") throw new TypeError("no message");
     expect(member(message.params, "_meta")).toBeUndefined();
     expect(member(message.params, "name")).toBeUndefined();
     expect(member(message.params, "toString")).toBe(2);
@@ -185,8 +207,8 @@ describe("a response", () => {
     fc.assert(
       fc.property(fc.oneof(fc.maxSafeInteger(), units), (id) => {
         for (const text of [
-          resultResponse(id, '"content":[]', "{}"),
-          resultResponse(id, "", "{}"),
+          resultResponse(id, '"content":[]'),
+          resultResponse(id, ""),
           errorResponse(id, refuse("tool_unknown")),
         ]) {
           expect(text.isWellFormed()).toBe(true);

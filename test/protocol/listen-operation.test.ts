@@ -2,17 +2,18 @@ import { createServer, request as httpRequest, type Server, type ServerResponse 
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { compileCatalog } from "../../src/catalog/catalog.ts";
-import { defineServer, defineTool } from "../../src/catalog/define.ts";
-import { createTenantViews } from "../../src/catalog/tenant-view.ts";
+import { defineResource, defineServer, defineTool } from "../../src/catalog/define.ts";
+import { createTenantViews, type Permits } from "../../src/catalog/tenant-view.ts";
 import type { AuditFacts } from "../../src/core/audit-row.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { BulkheadEvent } from "../../src/core/event.ts";
 import { createIdSource } from "../../src/core/ids.ts";
 import type { Refusal } from "../../src/core/refusal.ts";
+import { type ChangeStreams, createChangeStreams } from "../../src/protocol/change-streams.ts";
 import { createListenOperation, type ListeningCaller } from "../../src/protocol/listen-operation.ts";
-import { createListenStreams, type ListenStreams } from "../../src/protocol/listen-streams.ts";
 import { createOpenWork } from "../../src/protocol/open-work.ts";
 import type { TenantSnapshot } from "../../src/tenancy/tenant-snapshot.ts";
+import { mcpRequestOf } from "../support/mcp-request-of.ts";
 import { readStream, type TestStream } from "../support/open-stream.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
@@ -24,8 +25,15 @@ const catalog = compileCatalog(
       defineTool({ name: "sell", description: "Sells.", run: () => "sold" }),
       defineTool({ name: "report", description: "Reports.", toolSet: "reports", run: () => "report" }),
     ],
+    resources: [
+      defineResource({ name: "guide", uri: "shop://guide", read: () => "Read me." }),
+      defineResource({ name: "books", uri: "shop://books/{year}", requires: "money", read: () => "profit" }),
+      defineResource({ name: "plan", uri: "shop://plan", toolSet: "reports", read: () => "grow" }),
+    ],
   }),
 );
+const permits: Permits = (granted, required) => required === undefined || granted.has(required);
+const views = createTenantViews({ catalog, permits, onCut: () => {} });
 const acme = tenantSnapshot("acme");
 const caller: ListeningCaller = {
   snapshot: acme,
@@ -53,19 +61,21 @@ afterAll(() => {
 });
 
 let now: TenantSnapshot | null;
-let streams: ListenStreams;
+let streams: ChangeStreams;
 let events: BulkheadEvent[];
 let rows: AuditFacts[];
 beforeEach(() => {
   now = acme;
   events = [];
   rows = [];
-  const views = createTenantViews({ catalog, permits: () => true, onCut: () => {} });
-  streams = createListenStreams({ clock: systemClock, views, serverInfo: "{}" });
+  streams = createChangeStreams({ clock: systemClock, views, permits });
 });
 
 /** Listens for changes of tools as a caller who was known before the configuration became `now`. */
-async function open(accept?: string): Promise<TestStream & { readonly refusal: Refusal | null }> {
+async function open(
+  accept?: string,
+  notifications: Record<string, unknown> = { toolsListChanged: true },
+): Promise<TestStream & { readonly refusal: Refusal | null }> {
   let refusal: Refusal | null = null;
   const operation = createListenOperation<ListeningCaller>({
     clock: systemClock,
@@ -76,17 +86,21 @@ async function open(accept?: string): Promise<TestStream & { readonly refusal: R
     streams,
     current: async () => now,
     stillHolds: (snapshot) => snapshot.status === "active",
-    grantedUnder: (_snapshot, { principal }) => principal.permissions,
+    views,
+    permits,
+    serverInfo: "{}",
+    grantsOf:
+      ({ principal }) =>
+      () =>
+        principal.permissions,
   });
   onRequest = async (res) => {
     const work = createOpenWork<ListeningCaller>().begin(caller);
     refusal = await operation.open(
-      {
-        id: 1,
+      mcpRequestOf({
         method: "subscriptions/listen",
-        params: { notifications: { toolsListChanged: true } },
-        name: null,
-      },
+        params: { notifications },
+      }),
       res,
       { caller, work, headers: accept === undefined ? {} : { accept }, bytesIn: 17 },
     );
@@ -160,4 +174,17 @@ describe("Accept", () => {
       expect((await open(accept)).refusal?.code).toBe("not_acceptable");
     },
   );
+});
+
+test("of the resources asked for those are honoured that the caller may read, in silence about the others", async () => {
+  const asked = { resourceSubscriptions: ["shop://books/1999", "shop://guide", "shop://plan", "x"] };
+  const honouredNow = async (): Promise<unknown> => {
+    const stream = await open(undefined, asked);
+    await expect.poll(() => stream.messages().length).toBe(1);
+    stream.destroy();
+    return stream.messages()[0].params.notifications;
+  };
+  expect(await honouredNow()).toEqual({ resourceSubscriptions: ["shop://guide"] });
+  now = { ...acme, version: 2, toolSets: new Set(["reports"]) };
+  expect(await honouredNow()).toEqual({ resourceSubscriptions: ["shop://guide", "shop://plan"] });
 });

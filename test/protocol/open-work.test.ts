@@ -4,12 +4,17 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { createIdSource } from "../../src/core/ids.ts";
 import { refuse } from "../../src/core/refusal.ts";
+import { createDeadlines } from "../../src/protocol/deadlines.ts";
+import { createElicitations } from "../../src/protocol/elicitations.ts";
+import { HttpReply } from "../../src/protocol/http-reply.ts";
 import { createOpenWork } from "../../src/protocol/open-work.ts";
 import { createOperationRunner } from "../../src/protocol/operation-runner.ts";
 import type { Operation } from "../../src/protocol/operations.ts";
+import { complete } from "../../src/protocol/performed.ts";
 import type { Principal } from "../../src/tenancy/principal.ts";
 import type { TenantContext } from "../../src/tenancy/tenant-context.ts";
 import type { TenantSnapshot } from "../../src/tenancy/tenant-snapshot.ts";
+import { mcpRequestOf } from "../support/mcp-request-of.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 const acme = tenantSnapshot("acme");
@@ -39,6 +44,20 @@ describe("a check of a tenant", () => {
     ]);
     expect(ada.ended).toEqual({ kind: "refusal", code: "credentials_ended" });
     expect(bob.ended).toBeNull();
+  });
+
+  test("asks of what holds as of what was found to hold last: the configuration before is let go", () => {
+    const openWork = createOpenWork<Caller>();
+    openWork.begin(caller(acme, "ada"));
+    const seen: Caller[] = [];
+    const versions = [2, 3].map((version) => ({ ...acme, version }));
+    for (const newer of versions) {
+      openWork.check(acme.id, newer, (_snapshot, asked) => {
+        seen.push(asked);
+        return true;
+      });
+    }
+    expect(seen).toEqual([caller(acme, "ada"), { snapshot: versions[0], subject: "ada" }]);
   });
 
   test("touches no other tenant's work, and asks nothing about it", () => {
@@ -154,20 +173,26 @@ describe("a call under way", () => {
     roles: [],
     expiresAt: Number.MAX_SAFE_INTEGER,
   };
-  const runner = createOperationRunner(() => ({
-    openSql: () => {
-      throw new TypeError("not opened in this test");
-    },
-    openStore: () => {
-      throw new TypeError("not opened in this test");
-    },
-    emit: () => {},
-    now: () => 0,
-  }));
+  const runner = createOperationRunner({
+    portsFor: () => ({
+      openSql: () => {
+        throw new TypeError("not opened in this test");
+      },
+      openStore: () => {
+        throw new TypeError("not opened in this test");
+      },
+      emit: () => {},
+      now: () => 0,
+      announce: () => {},
+    }),
+    deadlines: createDeadlines(systemClock.monotonic),
+    elicitations: createElicitations(),
+  });
   const operation = (perform: Operation["perform"]): Operation => ({
     target: "slow",
     readOnly: false,
     access: { allowed: true, reason: "not_required" },
+    tool: null,
     answer: null,
     perform,
   });
@@ -177,7 +202,14 @@ describe("a call under way", () => {
       snapshot: acme,
       principal,
       operationId: createIdSource(systemClock.now).operation(),
-      res: new ServerResponse(new IncomingMessage(new Socket())),
+      request: mcpRequestOf({ method: "tools/call" }),
+      reply: new HttpReply(new ServerResponse(new IncomingMessage(new Socket())), {
+        challengeOf: () => undefined,
+        takesEvents: false,
+      }),
+      open: () => {
+        throw new TypeError("nothing is asked in this test");
+      },
       work,
     });
 
@@ -193,7 +225,7 @@ describe("a call under way", () => {
         await new Promise<void>((resolve) => {
           end = resolve;
         });
-        return { members: "", outcome: "ok", code: null };
+        return complete({});
       }),
     );
     await expect.poll(() => begun.length).toBe(1);
@@ -217,7 +249,7 @@ describe("a call under way", () => {
       work,
       operation(async () => {
         ran = true;
-        return { members: "", outcome: "ok", code: null };
+        return complete({});
       }),
     );
     expect([ran, result]).toEqual([false, { kind: "refusal", code: "credentials_ended" }]);

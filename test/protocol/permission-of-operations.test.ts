@@ -3,8 +3,9 @@ import { compileCatalog } from "../../src/catalog/catalog.ts";
 import { defineTool } from "../../src/catalog/define.ts";
 import { createTenantViews } from "../../src/catalog/tenant-view.ts";
 import { createAccessPolicy } from "../../src/identity/access-policy.ts";
+import type { McpRequest } from "../../src/protocol/mcp-request.ts";
 import { resolveOperation } from "../../src/protocol/operations.ts";
-import type { ModernRequest } from "../../src/protocol/revision-2026-07-28.ts";
+import { mcpRequestOf } from "../support/mcp-request-of.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 const catalog = compileCatalog({
@@ -30,13 +31,15 @@ const view = views.of(tenantSnapshot("acme"));
 
 function resolve(
   granted: readonly string[],
-  method: ModernRequest["method"],
+  method: McpRequest["method"],
   params: { readonly name?: string; readonly uri?: string; readonly arguments?: object } = {},
 ) {
-  return resolveOperation(
-    { id: 1, method, params, name: params.name ?? params.uri ?? null },
-    { catalog, view, granted: new Set(granted), policy, headers: {} },
-  );
+  return resolveOperation(mcpRequestOf({ method, params, name: params.name ?? params.uri ?? null }), {
+    catalog,
+    view,
+    granted: new Set(granted),
+    policy,
+  });
 }
 
 const CASES = [

@@ -259,7 +259,10 @@ describe("the standard headers", () => {
     fc.record({ method: fc.constant("resources/read"), params: fc.record({ uri: value }) }),
   );
   const check = (of: { method: string; params: Record<string, unknown> }, headers: IncomingHttpHeaders) =>
-    checkRequest({ id: 1, method: of.method, params: { ...of.params, _meta: META } }, headers);
+    checkRequest(
+      { kind: "message", id: 1, method: of.method, params: { ...of.params, _meta: META } },
+      headers,
+    );
   const headersOf = (of: { method: string; params: Record<string, unknown> }): Record<string, string> => {
     const name = of.params.name ?? of.params.uri;
     return {

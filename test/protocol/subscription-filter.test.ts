@@ -11,18 +11,25 @@ describe("of a filter", () => {
     ["one list", { promptsListChanged: true }, { promptsListChanged: true }],
     ["no list", {}, {}],
     ["false, as if it were not there", { toolsListChanged: false }, {}],
-    ["resources by URI, honoured never", { resourceSubscriptions: ["a://b"] }, {}],
+    [
+      "resources by URI, each once",
+      { resourceSubscriptions: ["a://b", "a://b"] },
+      { resourceSubscriptions: ["a://b"] },
+    ],
+    ["no resource, but asked for", { resourceSubscriptions: [] }, { resourceSubscriptions: [] }],
     ["members unknown here", { taskIds: ["x"], toolsListChanged: true }, { toolsListChanged: true }],
     ["a member of its prototype", JSON.parse('{"__proto__": {"toolsListChanged": true}}'), {}],
   ])("%s", (_what, notifications, honoured) => {
-    const lists = readSubscriptionFilter({ notifications }, EVERYTHING);
-    expect(isRefusal(lists) ? lists : honouredFilter(lists)).toEqual(honoured);
+    const filter = readSubscriptionFilter({ notifications }, EVERYTHING);
+    expect(isRefusal(filter) ? filter : honouredFilter(filter)).toEqual(honoured);
   });
 
   test("only what the server has is honoured", () => {
-    expect(readSubscriptionFilter({ notifications: ALL_ASKED }, new Set(["prompts"] as const))).toEqual([
-      "prompts",
-    ]);
+    const notifications = { ...ALL_ASKED, resourceSubscriptions: ["a://b"] };
+    expect(readSubscriptionFilter({ notifications }, new Set(["prompts"] as const))).toEqual({
+      lists: ["prompts"],
+      uris: null,
+    });
   });
 
   test.each([
@@ -51,5 +58,21 @@ describe("of a filter", () => {
       code: "params_invalid",
       detail,
     });
+  });
+
+  test("that names 1,000 resources is read, and one more or longer names are refused", () => {
+    const read = (resourceSubscriptions: string[]) =>
+      readSubscriptionFilter({ notifications: { resourceSubscriptions } }, EVERYTHING);
+    const many = Array.from({ length: 1_000 }, (_unused, i) => `a://${i}`);
+    expect(read(many)).toEqual({ lists: [], uris: new Set(many) });
+    const refusal = {
+      kind: "refusal",
+      code: "params_invalid",
+      detail: "params.notifications.resourceSubscriptions may have 1000 URIs, of 131072 characters together.",
+    };
+    expect(read([...many, "a://b"])).toEqual(refusal);
+    const long = "x".repeat(65_536);
+    expect(isRefusal(read([long, long]))).toBe(false);
+    expect(read([long, long, "y"])).toEqual(refusal);
   });
 });

@@ -15,6 +15,8 @@ export interface TestStream {
   readonly isOpen: () => boolean;
   /** Reads no more, and keeps the connection. */
   stopReading(): void;
+  /** Reads on after that. */
+  readOn(): void;
   /** Hangs up. */
   destroy(): void;
 }
@@ -24,12 +26,20 @@ export function listen(
   url: string,
   token: string,
   notifications: unknown,
-  options: { readonly id?: string | number; readonly headers?: Record<string, string> } = {},
+  options: {
+    readonly id?: string | number;
+    readonly headers?: Record<string, string>;
+    /** Of the client; default none. */
+    readonly capabilities?: object;
+  } = {},
 ): Promise<TestStream> {
   const { headers, body } = mcpMessage(token, "subscriptions/listen", { notifications });
+  const message = JSON.parse(body);
+  message.id = options.id ?? 1;
+  message.params._meta["io.modelcontextprotocol/clientCapabilities"] = options.capabilities ?? {};
   return readStream(
     httpRequest(url, { method: "POST", agent: false, headers: { ...headers, ...options.headers } }),
-    JSON.stringify({ ...JSON.parse(body), id: options.id ?? 1 }),
+    JSON.stringify(message),
   );
 }
 
@@ -63,6 +73,7 @@ export function readStream(req: ClientRequest, body?: string): Promise<TestStrea
         closed,
         isOpen: () => open,
         stopReading: () => res.pause(),
+        readOn: () => res.resume(),
         destroy: () => res.destroy(),
       });
     });

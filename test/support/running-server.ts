@@ -62,7 +62,7 @@ export async function startTestServer(
       operatorToken: OPERATOR_TOKEN,
       mode: "development",
       migrate: true,
-      log: { write: (line) => void lines.push(line) },
+      log: { write: (text) => void lines.push(...text.split("\n").filter((line) => line !== "")) },
       drainMs: 3_000,
       connections: { tenant: 6, system: 3 },
       ...options.settings,

@@ -10,6 +10,7 @@ import { RequestContext } from "../../src/tenancy/request-context.ts";
 import { currentTenant, runInTenant, type TenantSql } from "../../src/tenancy/tenant-context.ts";
 import { callTool } from "../support/mcp-request.ts";
 import { startTestServer, type TestServer } from "../support/running-server.ts";
+import { silentLink } from "../support/silent-link.ts";
 import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 /** A context of a tenant, and what it emitted and opened. */
@@ -25,13 +26,15 @@ function contextOf(slug: string, permissions: readonly string[] = []) {
     roles: [],
     expiresAt: 1,
   };
+  const { signal } = new AbortController();
   const events: BulkheadEvent[] = [];
   const opened: string[] = [];
   const context = new RequestContext({
     snapshot,
     principal,
     operationId: `op_${slug}` as OperationId,
-    signal: new AbortController().signal,
+    signal: () => signal,
+    link: silentLink,
     ports: {
       openSql: () => {
         opened.push("sql");
@@ -48,6 +51,7 @@ function contextOf(slug: string, permissions: readonly string[] = []) {
       },
       emit: (event) => events.push(event),
       now: () => 5,
+      announce: () => {},
     },
   });
   return { context, principal, events, opened };

@@ -3,10 +3,13 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { compileCatalog } from "../../src/catalog/catalog.ts";
 import { defineResource, defineServer, defineTool } from "../../src/catalog/define.ts";
-import { createTenantViews } from "../../src/catalog/tenant-view.ts";
+import { createTenantViews, type Permits } from "../../src/catalog/tenant-view.ts";
 import { isRefusal, type Refusal } from "../../src/core/refusal.ts";
-import type { Listener } from "../../src/protocol/listen-stream.ts";
-import { createListenStreams, type ListenStreams } from "../../src/protocol/listen-streams.ts";
+import type { Watcher } from "../../src/protocol/change-stream.ts";
+import { type ChangeStreams, createChangeStreams } from "../../src/protocol/change-streams.ts";
+import { EventOutlet } from "../../src/protocol/event-outlet.ts";
+import type { RequestId } from "../../src/protocol/json-rpc.ts";
+import { ListenWords } from "../../src/protocol/listen-words.ts";
 import { createOpenWork } from "../../src/protocol/open-work.ts";
 import type { TenantSnapshot } from "../../src/tenancy/tenant-snapshot.ts";
 import { createFakeClock, type FakeClock } from "../identity/fake-clock.ts";
@@ -15,7 +18,7 @@ import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 const tool = (name: string, more: { toolSet?: string; requires?: string } = {}) =>
   defineTool({ name, description: name, run: () => name, ...more });
-const resource = (uri: string, more: { toolSet?: string } = {}) =>
+const resource = (uri: string, more: { toolSet?: string; requires?: string } = {}) =>
   defineResource({ name: uri, uri, description: uri, read: () => uri, ...more });
 const catalog = compileCatalog(
   defineServer({
@@ -30,19 +33,18 @@ const catalog = compileCatalog(
       ...Array.from({ length: 201 }, (_unused, i) => resource(`shop://shelves/${i}`)),
       resource("shop://the-last", { toolSet: "reports" }),
       resource("shop://refunds/{id}", { toolSet: "refunds" }),
+      resource("shop://books/{year}", { requires: "money" }),
     ],
   }),
 );
-const views = createTenantViews({
-  catalog,
-  permits: (granted, required) => required === undefined || granted.has(required),
-  onCut: () => {},
-});
+const permits: Permits = (granted, required) => required === undefined || granted.has(required);
+const views = createTenantViews({ catalog, permits, onCut: () => {} });
 const acme = tenantSnapshot("acme");
 const globex = tenantSnapshot("globex");
 const META = '"_meta":{"io.modelcontextprotocol/subscriptionId":"listen:0"}';
 const ACKNOWLEDGED = `data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{${META},"notifications":{"toolsListChanged":true}}}\n\n`;
 const CHANGED = `data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{${META}}}\n\n`;
+const SERVER_INFO = '{"name":"shop","version":"1.0.0"}';
 const ENDED =
   'data: {"jsonrpc":"2.0","id":"listen:0","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"listen:0","io.modelcontextprotocol/serverInfo":{"name":"shop","version":"1.0.0"}}}}\n\n';
 
@@ -61,16 +63,11 @@ afterAll(() => {
 
 let clock: FakeClock;
 let openWork: ReturnType<typeof createOpenWork<{ snapshot: TenantSnapshot }>>;
-let streams: ListenStreams;
+let streams: ChangeStreams;
 beforeEach(() => {
   clock = createFakeClock();
   openWork = createOpenWork();
-  streams = createListenStreams({
-    clock,
-    views,
-    serverInfo: '{"name":"shop","version":"1.0.0"}',
-    maxOfTenant: 3,
-  });
+  streams = createChangeStreams({ clock, views, permits, maxOfTenant: 3 });
 });
 
 interface Opened extends TestStream {
@@ -80,30 +77,37 @@ interface Opened extends TestStream {
   readonly res: ServerResponse;
 }
 
-/** Opens a stream over a real connection. */
-async function open(change: Partial<Listener> = {}): Promise<Opened> {
+interface Opening extends Partial<Omit<Watcher, "connect">> {
+  readonly id?: RequestId;
+  readonly mayHaveMissed?: boolean;
+}
+
+/** Opens a `subscriptions/listen` stream over a real connection. */
+async function open({ id = "listen:0", mayHaveMissed, ...change }: Opening = {}): Promise<Opened> {
   let refusal: Refusal | null = null;
   let response: ServerResponse | undefined;
   onRequest = (res) => {
     response = res;
-    const listener: Listener = {
-      id: "listen:0",
-      lists: ["tools"],
+    const lists = change.lists ?? ["tools"];
+    const uris = change.subscriptions instanceof Set ? change.subscriptions : null;
+    const words = new ListenWords({ id, honoured: { lists, uris }, serverInfo: SERVER_INFO });
+    const watcher: Watcher = {
+      connect: () => new EventOutlet(res, words),
+      generation: "current",
+      lists,
+      subscriptions: new Set(),
       snapshot: acme,
       grantedUnder: () => new Set(),
       expiresAt: clock.now() + 3_600_000,
       ...change,
     };
-    const work = openWork.begin({ snapshot: listener.snapshot });
-    const opened = streams.open(res, listener, work);
+    const work = openWork.begin({ snapshot: watcher.snapshot });
+    const opened = streams.open(watcher, work, mayHaveMissed);
     if (isRefusal(opened)) {
       refusal = opened;
-      work.finish();
       res.writeHead(429).end();
-    } else {
-      expect(opened.bytes).toBeGreaterThan(0);
-      work.keepUntil(opened.closed);
-    }
+    } else expect(opened.bytes).toBeGreaterThan(0);
+    work.finish();
   };
   const stream = await readStream(httpRequest(url, { method: "POST", agent: false }));
   if (response === undefined) throw new TypeError("There was no request.");
@@ -160,7 +164,7 @@ describe("on the wire, to the last character", () => {
 describe("a change of the tenant", () => {
   /** Streams of four callers; what each heard of the changes. */
   const listeners = async () => {
-    streams = createListenStreams({ clock, views, serverInfo: "{}" });
+    streams = createChangeStreams({ clock, views, permits });
     const all = {
       acme: await open(),
       "acme with money": await open({ grantedUnder: () => new Set(["money"]) }),
@@ -235,6 +239,103 @@ describe("a change of the tenant", () => {
   });
 });
 
+describe("an announced change", () => {
+  const METHOD = "notifications/resources/updated";
+  const heard = (stream: TestStream): string[] =>
+    stream
+      .messages()
+      .slice(1)
+      .map(({ method, params }) => (method === METHOD ? params.uri : method));
+  const books = "shop://books/1999";
+  const shelf = "shop://shelves/0";
+
+  test("is told to those of that tenant who asked for the list, and before it is done", async () => {
+    streams = createChangeStreams({ clock, views, permits });
+    const all = [await open(), await open({ lists: ["prompts"] }), await open({ snapshot: globex })];
+    await streams.announced(acme, ["tools", "resources"]);
+    await streams.announced(globex, ["prompts"]);
+    streams.endAll();
+    await Promise.all(all.map((stream) => stream.closed));
+    expect(
+      all.map((stream) =>
+        stream
+          .messages()
+          .slice(1, -1)
+          .map(({ method }) => method),
+      ),
+    ).toEqual([["notifications/tools/list_changed"], [], []]);
+  });
+
+  test("of a resource is told to those who subscribed to it, as long as they may read it", async () => {
+    streams = createChangeStreams({ clock, views, permits });
+    const subscriptions = new Set([books, shelf, "shop://the-last"]);
+    const grantedUnder = (snapshot: TenantSnapshot) => new Set(snapshot.roles.clerk ?? []);
+    const clerk = await open({ lists: [], subscriptions, grantedUnder });
+    const other = await open({ lists: [], subscriptions });
+    const foreign = await open({ lists: [], subscriptions, snapshot: globex });
+    const plain = await open({ lists: ["resources"] });
+    const withClerk = { ...acme, version: 2, roles: { clerk: ["money"] } };
+    const all = [shelf, books, "shop://shelves/1", "shop://the-last"].map((uri) => ({ resource: uri }));
+    await streams.announced(withClerk, all);
+    await expect.poll(() => heard(clerk)).toEqual([shelf, books]);
+    // The role is taken away again, and the tool set of the last resource is turned on: neither stream was told of that.
+    await streams.announced({ ...withReports(acme, 3), roles: {} }, all);
+    await streams.announced(acme, ["resources"]);
+    await expect.poll(() => heard(plain)).toEqual(["notifications/resources/list_changed"]);
+    await expect.poll(() => heard(clerk)).toEqual([shelf, books, shelf, "shop://the-last"]);
+    await expect.poll(() => heard(other)).toEqual([shelf, shelf, "shop://the-last"]);
+    expect(heard(foreign)).toEqual([]);
+    for (const stream of [clerk, other, foreign, plain]) stream.destroy();
+  });
+
+  test("asks for subscriptions anew each time, and ends a stream that belongs to nothing any more", async () => {
+    let uris: ReadonlySet<string> | null = new Set();
+    const stream = await open({ subscriptions: async () => uris });
+    await streams.announced(acme, [{ resource: shelf }]);
+    uris = new Set([shelf]);
+    await streams.announced(acme, [{ resource: shelf }]);
+    await expect.poll(() => heard(stream)).toEqual([shelf]);
+    uris = null;
+    await streams.announced(acme, [{ resource: shelf }]);
+    expect(await stream.closed).toBe("end");
+  });
+
+  test("whose subscribers cannot be looked up fails, and is told to all others", async () => {
+    const unreachable = new TypeError("unreachable");
+    const fails = await open({ subscriptions: () => Promise.reject(unreachable) });
+    const other = await open({ subscriptions: new Set([shelf]) });
+    await expect(streams.announced(acme, [{ resource: shelf }])).rejects.toBe(unreachable);
+    await expect.poll(() => heard(other)).toEqual([shelf]);
+    for (const stream of [fails, other]) stream.destroy();
+  });
+
+  test("that was missed is told anew: every list, and all that is subscribed to and may be read", async () => {
+    const uris = Array.from({ length: 201 }, (_unused, i) => `shop://shelves/${i}`);
+    const stream = await open({
+      lists: ["tools", "resources"],
+      subscriptions: () => new Set([...uris, books, "shop://nowhere"]),
+      mayHaveMissed: true,
+    });
+    const lists = ["tools", "resources"].map((list) => `notifications/${list}/list_changed`);
+    await expect.poll(() => heard(stream)).toEqual([...lists, ...uris]);
+    stream.destroy();
+  });
+});
+
+describe("what a quiet stream belongs to", () => {
+  test("is looked at with each comment: where it has ended, so does the stream", async () => {
+    let ended = false;
+    const stream = await open({ subscriptions: () => (ended ? null : new Set()) });
+    clock.advance(15_000);
+    streams.sweep();
+    await expect.poll(stream.text).toBe(`${ACKNOWLEDGED}:\n\n`);
+    ended = true;
+    clock.advance(15_000);
+    streams.sweep();
+    expect(await stream.closed).toBe("end");
+  });
+});
+
 describe("the end of a credential", () => {
   test("ends its stream at the next sweep, and no sooner", async () => {
     const stream = await open({ expiresAt: clock.now() + 5_000 });
@@ -264,14 +365,18 @@ describe("the end of a credential", () => {
     onRequest = (res) => {
       const work = openWork.begin({ snapshot: acme });
       openWork.check(acme.id, null, () => true);
-      const listener: Listener = {
-        id: 1,
+      const watcher: Watcher = {
+        connect: () => {
+          throw new TypeError("It is not to be opened.");
+        },
+        generation: "current",
         lists: [],
+        subscriptions: new Set(),
         snapshot: acme,
         grantedUnder: () => new Set(),
         expiresAt: Number.MAX_SAFE_INTEGER,
       };
-      const opened = streams.open(res, listener, work);
+      const opened = streams.open(watcher, work);
       res.writeHead(isRefusal(opened) && opened.code === "credentials_ended" ? 401 : 500).end();
     };
     expect((await readStream(httpRequest(url, { agent: false }))).status).toBe(401);
@@ -299,6 +404,30 @@ describe("the number of a tenant's streams", () => {
       .toBeNull();
     for (const stream of [...held, other]) stream.destroy();
     await expect.poll(() => [openWork.has(acme.id), openWork.has(globex.id)]).toEqual([false, false]);
+  });
+});
+
+describe("the URIs that a tenant's streams hold", () => {
+  test("are bounded together, and make room when a stream ends", async () => {
+    streams = createChangeStreams({ clock, views, permits, maxCharacters: 20 });
+    const ten = (prefix: string) => new Set([prefix.padEnd(10, "x")]);
+    const first = await open({ subscriptions: ten("a"), lists: [] });
+    const second = await open({ subscriptions: ten("b"), lists: [] });
+    expect((await open({ subscriptions: new Set(["c"]) })).refusal).toMatchObject({
+      code: "rate_limited",
+      data: { limit: "subscribedCharacters", value: 20 },
+    });
+    const other = await open({ subscriptions: new Set(["c"]), snapshot: globex });
+    expect(other.refusal).toBeNull();
+    first.destroy();
+    await expect
+      .poll(async () => {
+        const next = await open({ subscriptions: new Set(["c"]) });
+        next.destroy();
+        return next.refusal;
+      })
+      .toBeNull();
+    for (const stream of [second, other]) stream.destroy();
   });
 });
 

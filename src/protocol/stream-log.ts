@@ -1,0 +1,126 @@
+import type { SessionId, TenantId } from "../core/ids.ts";
+import { createWriteBehind } from "../core/write-behind.ts";
+import type { SignalPort } from "./signal-port.ts";
+
+/** A stream of a session. */
+export interface StreamName {
+  readonly tenantId: TenantId;
+  readonly sessionId: SessionId;
+  readonly streamId: string;
+}
+
+/** Something that was said on a stream: `seq` counts from 1. */
+export interface StreamEvent {
+  readonly seq: number;
+  /** A JSON-RPC message; null: nothing follows. */
+  readonly message: string | null;
+}
+
+/** Where it is kept what was said: the data room's port. */
+export interface StreamStore {
+  write(rows: readonly (StreamName & StreamEvent)[]): Promise<void>;
+  trim(
+    streams: readonly StreamName[],
+    kept: { readonly events: number; readonly bytes: number },
+  ): Promise<void>;
+  read(stream: StreamName, afterSeq: number): Promise<readonly StreamEvent[] | null>;
+}
+
+/** What was said on the streams of sessions, so that a client may come back for it to any instance. */
+export interface StreamLog {
+  /** Notes that there is such a stream, on which nothing was said yet. */
+  open(stream: StreamName): void;
+  /**
+   * Notes what is said, in the order of the calls; nobody waits. When it is written, other instances are told
+   * (`stream_written`), once for all that was written together.
+   */
+  append(event: StreamName & StreamEvent): void;
+  /**
+   * What was said after `afterSeq`, in order, by whichever instance: of the last five minutes, 1,000 events and 4 MB. What
+   * is older is left out. Null: there is no such stream.
+   *
+   * @throws Fault `database_unavailable`.
+   */
+  read(stream: StreamName, afterSeq: number): Promise<readonly StreamEvent[] | null>;
+  /** Resolves when what was said before is written. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const LINGER_MS = 10;
+const RETRY_MS = 500;
+const KEPT = { events: 1_000, bytes: 4 * 1_048_576 } as const;
+/** Streams of which it is known how much was said. One that falls out is counted anew, and so may keep twice as much. */
+const MAX_COUNTED = 20_000;
+
+export function createStreamLog(options: {
+  readonly store: StreamStore;
+  readonly signals: SignalPort;
+  readonly onFault: (message: string, cause: unknown) => void;
+}): StreamLog {
+  const { store, signals, onFault } = options;
+  const said = new Map<string, { events: number; bytes: number }>();
+
+  /** The streams of a batch, each with its last event in it. */
+  const write = async (batch: readonly (StreamName & StreamEvent)[]): Promise<void> => {
+    await store.write(batch);
+    const streams = new Map<string, StreamName & StreamEvent>();
+    const full = new Map<string, StreamName>();
+    for (const event of batch) {
+      const key = keyOf(event);
+      streams.set(key, event);
+      const count = said.get(key) ?? { events: 0, bytes: 0 };
+      count.events++;
+      count.bytes += sizeOf(event);
+      said.delete(key);
+      said.set(key, count);
+      if (count.events > KEPT.events || count.bytes > KEPT.bytes) full.set(key, event);
+      if (event.message === null) said.delete(key);
+    }
+    for (const oldest of said.keys()) {
+      if (said.size <= MAX_COUNTED) break;
+      said.delete(oldest);
+    }
+    for (const { tenantId, sessionId, streamId, seq } of streams.values()) {
+      signals.publish({ tenantId, topic: "stream_written", payload: { sessionId, streamId, seq } });
+    }
+    // What is written is written: a failure here is not one of the batch.
+    if (full.size > 0) {
+      await store.trim([...full.values()], KEPT).catch((cause) => onFault("Streams: not trimmed.", cause));
+    }
+  };
+  const writer = createWriteBehind<StreamName & StreamEvent>({
+    write,
+    lingerMs: LINGER_MS,
+    retryMs: RETRY_MS,
+    maxBatch: { items: 500, bytes: 8 * 1_048_576 },
+    maxHeld: { items: 20_000, bytes: 64 * 1_048_576 },
+    onFault: (message, cause) => onFault(`Streams: ${message}`, cause),
+  });
+
+  const add = (event: StreamName & StreamEvent): void => {
+    const bytes = sizeOf(event);
+    // It would be removed again as soon as it was written.
+    if (bytes <= KEPT.bytes) writer.add(event, bytes);
+  };
+
+  return {
+    open: ({ tenantId, sessionId, streamId }) => add({ tenantId, sessionId, streamId, seq: 0, message: "" }),
+    append: add,
+    async read(stream, afterSeq) {
+      // A client that comes back to the instance it left may be faster than the batch.
+      await writer.flush();
+      return store.read(stream, afterSeq);
+    },
+    flush: writer.flush,
+    close: writer.close,
+  };
+}
+
+function keyOf({ tenantId, sessionId, streamId }: StreamName): string {
+  return `${tenantId}/${sessionId}/${streamId}`;
+}
+
+function sizeOf({ message }: StreamEvent): number {
+  return message === null ? 0 : Buffer.byteLength(message);
+}

@@ -1,0 +1,106 @@
+import type { Eventually } from "../../core/eventually.ts";
+import { parseTaskId, type TaskId } from "../../core/ids.ts";
+import { type Refusal, refuse } from "../../core/refusal.ts";
+import { type Principal, principalKey } from "../../tenancy/principal.ts";
+import { abilitiesOf, missingAbility } from "../client-abilities.ts";
+import { isObject, member } from "../json-rpc.ts";
+import type { McpRequest } from "../mcp-request.ts";
+import type { Outlet } from "../outlet.ts";
+import { detailedTaskMembers } from "./task-members.ts";
+import type { OwnedTaskName, TaskStore } from "./task-store.ts";
+
+/** Tells clients of their tasks over their streams ("Task Status Notifications"). */
+export interface TaskWatches {
+  /**
+   * The tasks that a `subscriptions/listen` asks to be told of, as far as they are its caller's, and no more than 50. Null:
+   * it asks for none. Refuses `client_capability_missing` and `params_invalid`.
+   */
+  wanted(
+    request: McpRequest,
+    principal: Principal,
+  ): Promise<readonly OwnedTaskName[] | Refusal> | Refusal | null;
+  /**
+   * Tells of each as it is now, and whenever it has changed, until the outlet closes: to a slow reader of the last state
+   * alone.
+   *
+   * @param mayHave whether the caller may have the result of this tool, now.
+   */
+  watch(
+    outlet: Outlet,
+    names: readonly OwnedTaskName[],
+    mayHave: (tool: string) => Eventually<boolean>,
+  ): void;
+}
+
+/** Tasks that one stream tells of: each is looked up when it opens. */
+const MAX_TASKS = 50;
+
+export function createTaskWatches(options: {
+  readonly store: Pick<TaskStore, "find">;
+  /** Whether any tool may run as a task: where none does, the extension is not there. */
+  readonly offered: boolean;
+  /** Sets who is told when a task has changed. Gives back what ends it. */
+  readonly onChanged: (taskId: TaskId, listener: () => void) => () => void;
+  readonly onFault: (cause: unknown) => void;
+}): TaskWatches {
+  const { store, onFault } = options;
+
+  const found = async (
+    texts: readonly string[],
+    of: Omit<OwnedTaskName, "taskId">,
+  ): Promise<readonly OwnedTaskName[]> => {
+    const ids = [...new Set(texts)].map(parseTaskId).filter((id) => id !== null);
+    const tasks = await Promise.all(ids.slice(0, MAX_TASKS).map((taskId) => store.find({ ...of, taskId })));
+    return tasks
+      .filter((task) => task !== null)
+      .map(({ tenantId, taskId, principalKey: key }) => ({ tenantId, taskId, principalKey: key }));
+  };
+
+  return {
+    wanted(request, principal) {
+      const filter = member(request.params, "notifications");
+      const asked = isObject(filter) ? member(filter, "taskIds") : undefined;
+      if (asked === undefined || !options.offered) return null;
+      if (!abilitiesOf(request.client.capabilities).has("tasks"))
+        return refuse("client_capability_missing", {
+          data: { requiredCapabilities: missingAbility("tasks") },
+        });
+      if (!Array.isArray(asked) || !asked.every((each) => typeof each === "string"))
+        return refuse("params_invalid", {
+          detail: "params.notifications.taskIds must be an array of texts.",
+        });
+      return found(asked, { tenantId: principal.tenantId, principalKey: principalKey(principal) });
+    },
+
+    watch(outlet, names, mayHave) {
+      if (outlet.gone) return;
+      const waiting = new Set<OwnedTaskName>();
+      let telling = false;
+      const tell = async (): Promise<void> => {
+        if (telling) return;
+        telling = true;
+        try {
+          for (const name of waiting) {
+            if (outlet.gone) return;
+            waiting.delete(name);
+            const task = await store.find(name);
+            if (task === null || !(await mayHave(task.target))) continue;
+            outlet.notify("notifications/tasks", detailedTaskMembers(task));
+            await outlet.drained();
+          }
+        } finally {
+          telling = false;
+        }
+      };
+      const changed = (name: OwnedTaskName): void => {
+        waiting.add(name);
+        tell().catch(onFault);
+      };
+      const ends = names.map((name) => options.onChanged(name.taskId, () => changed(name)));
+      outlet.onClosed(() => {
+        for (const end of ends) end();
+      });
+      for (const name of names) changed(name);
+    },
+  };
+}

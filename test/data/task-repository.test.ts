@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/core/clock.ts";
+import { createIdSource, type InstanceId, type TaskId, type TenantId } from "../../src/core/ids.ts";
+import { createTaskRepository, type TaskRepository } from "../../src/data/task-repository.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+const ids = createIdSource(systemClock.now);
+const [here, there, gone] = [ids.instance(), ids.instance(), ids.instance()];
+const [acme, globex] = [ids.tenant(), ids.tenant()];
+const MOST = { open: 3, kept: 5, bytes: 1_000_000 };
+const takeOver = { deadAfterMs: 60_000, mostLost: 3, failure: '{"lost":true}', atOnce: 10 };
+
+let database: TestDatabase;
+let tasks: TaskRepository;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  tasks = createTaskRepository(database.system);
+  for (const [id, slug] of [
+    [acme, "acme"],
+    [globex, "globex"],
+  ])
+    await database.admin("INSERT INTO bulkhead.tenants (id, slug, name, plan) VALUES ($1, $2, $2, 'free')", [
+      id,
+      slug,
+    ]);
+  for (const id of [here, there, gone])
+    await database.admin(
+      "INSERT INTO bulkhead.instances (id, mode, version) VALUES ($1, 'development', '1')",
+      [id],
+    );
+});
+beforeEach(async () => {
+  await database.admin("DELETE FROM bulkhead.tasks");
+  await database.admin("UPDATE bulkhead.instances SET stopped_at = NULL, seen_at = now()");
+});
+afterAll(() => database.drop());
+
+const rowOf = (change: Partial<Parameters<TaskRepository["make"]>[0]> = {}) => ({
+  tenantId: acme,
+  taskId: ids.task(),
+  principalKey: "ada",
+  caller: "{}",
+  request: '{"text":"\\u0000\\ud800"}',
+  target: "build",
+  state: "{}",
+  by: here,
+  rerun: false,
+  ttlMs: 3_600_000,
+  pollIntervalMs: 1_000,
+  ...change,
+});
+
+async function made(change: Parameters<typeof rowOf>[0] = {}) {
+  const task = rowOf(change);
+  expect(await tasks.make(task, MOST)).toBe("made");
+  const run = { tenantId: task.tenantId, taskId: task.taskId, by: task.by, run: 1 };
+  return { ...task, run };
+}
+
+const stop = (id: InstanceId) =>
+  database.admin("UPDATE bulkhead.instances SET stopped_at = now() WHERE id = $1", [id]);
+const find = (tenantId: TenantId, taskId: TaskId, principalKey = "ada") =>
+  tasks.find({ tenantId, taskId, principalKey });
+
+describe("a task", () => {
+  test("is found by its tenant and its principal, and is as it was made", async () => {
+    const { taskId, request } = await made();
+    expect(await find(acme, taskId)).toMatchObject({
+      ...{ taskId, request, status: "working", statusMessage: null, outcome: null, run: 1, ttlMs: 3_600_000 },
+    });
+    expect(await find(acme, taskId, "bob")).toBeNull();
+    expect(await find(globex, taskId)).toBeNull();
+    expect(await tasks.cancel({ tenantId: acme, taskId, principalKey: "bob" })).toBeNull();
+    expect(await tasks.cancel({ tenantId: globex, taskId, principalKey: "ada" })).toBeNull();
+    const decide = () => ({ state: "{}", resumes: true });
+    expect(await tasks.answer({ tenantId: acme, taskId, principalKey: "bob" }, here, decide)).toBeNull();
+    expect((await find(acme, taskId))?.status).toBe("working");
+  });
+
+  test("past its time is not there", async () => {
+    const { run, ...task } = await made({ rerun: true });
+    await database.admin("UPDATE bulkhead.tasks SET expires_at = now()");
+    expect(await find(acme, task.taskId)).toBeNull();
+    expect(await tasks.cancel(task)).toBeNull();
+    expect(await tasks.end(run, "completed", "{}")).toBe(false);
+    expect(await tasks.counts(run)).toBe(false);
+    expect(await tasks.runsOf(here)).toEqual([]);
+    await stop(here);
+    expect(await tasks.takeOver({ by: there, ...takeOver })).toEqual([]);
+  });
+
+  test("is kept for a while after its end, however long it took, and no longer than was said", async () => {
+    const [long, short] = [await made(), await made({ ttlMs: 2_000 })];
+    await database.admin("UPDATE bulkhead.tasks SET expires_at = now() + interval '1 second'");
+    await tasks.end(long.run, "completed", "{}");
+    await tasks.cancel(short);
+    const left = async (taskId: TaskId) => {
+      const [row] = await database.admin<{ seconds: number }>(
+        "SELECT extract(epoch FROM expires_at - now())::float8 AS seconds FROM bulkhead.tasks WHERE id = $1",
+        [taskId],
+      );
+      return row?.seconds;
+    };
+    expect(await left(long.taskId)).toBeGreaterThan(590);
+    expect(await left(short.taskId)).toBeGreaterThan(1.5);
+    expect(await left(short.taskId)).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("a tenant", () => {
+  test("has so many open tasks, so many in all, and so many bytes", async () => {
+    const open = [await made(), await made(), await made()];
+    expect(await tasks.make(rowOf(), MOST)).toBe("open");
+    expect(await tasks.make(rowOf({ tenantId: globex }), MOST)).toBe("made");
+    for (const { run } of open) await tasks.end(run, "completed", "{}");
+    await made();
+    expect(await tasks.make(rowOf(), { ...MOST, bytes: 100 })).toBe("bytes");
+    await made();
+    expect(await tasks.make(rowOf(), MOST)).toBe("kept");
+  });
+
+  test("does not come by another one with two at once", async () => {
+    const second = await database.system.transaction("keep tasks", async (db) => {
+      // Where the counting of tasks stands while another one is being made.
+      await db.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7305808869231650004))", [acme]);
+      const made = tasks.make(rowOf(), { ...MOST, open: 1 });
+      const waiting = () =>
+        database.admin(
+          `SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+            WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted`,
+        );
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+      await db.query(
+        `INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, state, run_by, rerun, ttl_ms,
+                                     poll_interval_ms, expires_at)
+         VALUES ($1, $2, 'ada', '{}', '{}', 'build', '{}', $3, false, 1000, 1000, now() + interval '1 hour')`,
+        [acme, ids.task(), here],
+      );
+      return { made };
+    });
+    expect(await second.made).toBe("open");
+  });
+
+  test("that is gone has none", async () => {
+    expect(await tasks.make(rowOf({ tenantId: ids.tenant() }), MOST)).toBe("no_tenant");
+  });
+});
+
+describe("a run", () => {
+  test("says nothing any more when the task was cancelled", async () => {
+    const { run, ...task } = await made();
+    expect(await tasks.begin(run)).toBeGreaterThan(3_590_000);
+    expect(await tasks.note(run, "half\0way")).toBe(true);
+    expect((await find(acme, task.taskId))?.statusMessage).toBe("half\uFFFDway");
+    expect(await tasks.cancel(task)).toBe("cancelled");
+    expect(await tasks.cancel(task)).toBe("ended");
+    for (const late of [
+      tasks.note(run, "late"),
+      tasks.save(run, "{}"),
+      tasks.ask(run, "{}"),
+      tasks.end(run, "completed", "{}"),
+      tasks.counts(run),
+    ])
+      expect(await late).toBe(false);
+    expect(await tasks.begin(run)).toBeNull();
+    expect(await find(acme, task.taskId)).toMatchObject({
+      status: "cancelled",
+      statusMessage: null,
+      outcome: null,
+    });
+  });
+
+  test("of another instance, or one before, does not count", async () => {
+    const { run, taskId } = await made();
+    expect(await tasks.end({ ...run, by: there }, "completed", "{}")).toBe(false);
+    expect(await tasks.end({ ...run, run: 2 }, "completed", "{}")).toBe(false);
+    expect(await tasks.end({ ...run, tenantId: globex }, "completed", "{}")).toBe(false);
+    expect((await find(acme, taskId))?.status).toBe("working");
+  });
+
+  test("begins where the answers came in, and only where they were asked for", async () => {
+    const { run, ...task } = await made();
+    const resume = (state: string) => () => ({ state, resumes: true });
+    expect(await tasks.answer(task, there, resume("early"))).toBe("kept");
+    await tasks.ask(run, "asked");
+    expect(await tasks.answer(task, there, (state) => ({ state: `${state} once`, resumes: false }))).toBe(
+      "kept",
+    );
+    const both = await Promise.all([
+      tasks.answer(task, there, resume("on")),
+      tasks.answer(task, here, resume("on")),
+    ]);
+    expect(both.filter((each) => each === "kept").length).toBe(1);
+    const [resumed] = both.filter((each) => each !== "kept");
+    expect(resumed).toMatchObject({ status: "working", state: "on", run: 2 });
+    expect(await tasks.counts(run)).toBe(false);
+  });
+});
+
+describe("of an instance that is gone", () => {
+  test("a task is taken over by one other, and run again where it may be", async () => {
+    const again = await made({ rerun: true, by: gone });
+    const once = await made({ by: gone });
+    const waits = await made({ by: gone, tenantId: globex });
+    for (const { run } of [again, once]) await tasks.begin(run);
+    expect(await tasks.takeOver({ by: here, ...takeOver })).toEqual([]);
+    await stop(gone);
+    const taken = await Promise.all([here, there].map((by) => tasks.takeOver({ by, ...takeOver })));
+    const rows = taken.flat();
+    expect(rows.map(({ taskId }) => taskId).sort()).toEqual([again, once, waits].map((t) => t.taskId).sort());
+    expect(await find(acme, once.taskId)).toMatchObject({ status: "failed", outcome: '{"lost":true}' });
+    expect(await find(acme, again.taskId)).toMatchObject({ status: "working", run: 2 });
+    // It had not begun.
+    expect(await find(globex, waits.taskId)).toMatchObject({ status: "working", run: 2 });
+    expect(await tasks.end(again.run, "completed", "{}")).toBe(false);
+    expect([...(await tasks.runsOf(here)), ...(await tasks.runsOf(there))].length).toBe(2);
+  });
+
+  test("a task is passed by that another one is just taking over", async () => {
+    const { taskId } = await made({ rerun: true, by: gone });
+    await stop(gone);
+    await database.system.transaction("keep tasks", async (db) => {
+      await db.query("UPDATE bulkhead.tasks SET run_by = $1 WHERE id = $2", [there, taskId]);
+      expect(await tasks.takeOver({ by: here, ...takeOver })).toEqual([]);
+    });
+    expect((await tasks.runsOf(there)).length).toBe(1);
+  });
+
+  test("also of one that was not heard of, and not of one that was", async () => {
+    const silent = await made({ rerun: true, by: gone });
+    const heard = await made({ rerun: true, by: there });
+    await database.admin(
+      "UPDATE bulkhead.instances SET seen_at = now() - interval '2 minutes' WHERE id = $1",
+      [gone],
+    );
+    const rows = await tasks.takeOver({ by: here, ...takeOver });
+    expect(rows.map(({ taskId }) => taskId)).toEqual([silent.taskId]);
+    expect(await tasks.counts(heard.run)).toBe(true);
+    // Its own are not taken from it by itself, whatever the others think of it.
+    await stop(there);
+    expect(await tasks.takeOver({ by: there, ...takeOver })).toEqual([]);
+  });
+
+  test("a task that was lost with three instances is not run a fourth time", async () => {
+    const { taskId } = await made({ rerun: true });
+    await stop(gone);
+    for (let run = 1; run <= 4; run++) {
+      await database.admin("UPDATE bulkhead.tasks SET run_by = $1", [gone]);
+      await tasks.begin({ tenantId: acme, taskId, by: gone, run });
+      await tasks.takeOver({ by: here, ...takeOver });
+      expect((await find(acme, taskId))?.status).toBe(run < 4 ? "working" : "failed");
+    }
+  });
+
+  test("tasks that wait for their clients stay as they are", async () => {
+    const { run, taskId } = await made({ by: gone });
+    await tasks.ask(run, "asked");
+    await stop(gone);
+    expect(await tasks.takeOver({ by: here, ...takeOver })).toEqual([]);
+    expect((await find(acme, taskId))?.status).toBe("input_required");
+  });
+});
