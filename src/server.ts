@@ -98,7 +98,15 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
     listen: async (port = 0, host = "127.0.0.1") => {
       await starting;
       server = createServer(
-        { maxHeaderSize: 32_768, requestTimeout: 60_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 },
+        {
+          maxHeaderSize: 32_768,
+          requestTimeout: 60_000,
+          headersTimeout: 10_000,
+          keepAliveTimeout: 65_000,
+          // How often Node looks for what is past the two times above: by default every 30 s, so that a connection whose
+          // headers never end would stay four times as long.
+          connectionsCheckingInterval: 2_000,
+        },
         handler,
       );
       return listenOn(server, port, host);

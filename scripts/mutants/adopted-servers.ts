@@ -97,13 +97,6 @@ export const adoptedServers: readonly Mutant[] = [
     tests: ["test/protocol/result-meta.test.ts"],
   },
   {
-    name: "one server object serves all",
-    file: "src/catalog/adopt-sdk-server.ts",
-    from: "forward: (request, ctx) => callSdkServer(factory, request, ctx),",
-    to: "forward: ((kept) => (request, ctx) => callSdkServer(kept, request, ctx))(((made: ReturnType<SdkServerFactory> | undefined) => (context: Parameters<SdkServerFactory>[0]) => (made ??= factory(context)))(undefined)),",
-    tests: ["test/adopted/deploys-v2.test.ts"],
-  },
-  {
     name: "a factory may give one server object for all",
     file: "src/catalog/adopt-sdk-server.ts",
     from: "if (used.has(server))",

@@ -88,7 +88,7 @@ const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = [0x7b, 0x7d, 0x5b, 0x5d];
 
 /** Reads one message that was parsed. */
-export function readMessage(value: unknown): ClientMessage | ClientResponse | Refusal {
+function readMessage(value: unknown): ClientMessage | ClientResponse | Refusal {
   if (!isObject(value)) return refuse("message_invalid", { detail: "It is not an object." });
   const { id, method, params } = value;
   if (value.jsonrpc !== "2.0") return refuse("message_invalid", { detail: 'jsonrpc must be "2.0".' });

@@ -279,7 +279,11 @@ describe("a schema of a library", () => {
             : { issues: [{ message: "is odd", path: ["n", { key: 0 }] }, { message: "Try another." }] };
         },
         jsonSchema: {
-          input: () => ({ $schema: "x", type: "object", properties: { n: { multipleOf: 2 } } }),
+          input: () => ({
+            $schema: "https://json-schema.org/draft/2020-12/schema",
+            type: "object",
+            properties: { n: { multipleOf: 2 } },
+          }),
           output: () => ({ type: "object" }),
         },
       },

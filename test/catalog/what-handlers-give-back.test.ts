@@ -283,7 +283,10 @@ describe("a tool's return", () => {
       result: {
         resultType: "complete",
         ...result,
-        _meta: { "io.modelcontextprotocol/serverInfo": { name: "shop", version: "1.0.0" } },
+        _meta: {
+          ...(name === "whole" ? { mine: 1 } : {}),
+          "io.modelcontextprotocol/serverInfo": { name: "shop", version: "1.0.0" },
+        },
       },
     });
     // A member twice would be read by each parser in its own way.

@@ -359,7 +359,7 @@ test("a client that stops reading is let go, and holds no more than a bounded pa
   const params = { name: "bulk", _meta: META };
   for (let id = 1; id <= 15; id++) client.send({ jsonrpc: "2.0", id, method: "tools/call", params });
   expect(await client.connection.ended).toBe(null);
-  expect(client.output.readableLength + client.output.writableLength).toBeLessThan(72 * 1_048_576);
+  expect(client.output.readableLength + client.output.writableLength).toBeLessThan(80_000_000);
 });
 
 test("a tenant that is suspended ends its connection, and no other's, with the reason", async () => {

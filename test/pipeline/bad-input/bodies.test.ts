@@ -71,6 +71,8 @@ async function expectReadAndRefused(
   await expectServing(generation);
 }
 
+/** The longest id, as JSON. */
+const LONGEST = `"${"x".repeat(512)}"`;
 const PARSE = [400, -32700, "parse_error", null];
 const INVALID = [400, -32600, "message_invalid", null];
 const utf16 = (text: string, bom: string): Buffer => Buffer.from(bom + text, "utf16le");
@@ -101,22 +103,24 @@ describe.each(GENERATIONS)("on %s", (generation) => {
     await expectReadAndRefused(generation, body(), PARSE);
   });
 
-  test.each([
-    "null",
-    "true",
-    "1.5",
-    "1e400",
-    "-1e400",
-    "9007199254740992",
-    "[]",
-    "[1]",
-    "{}",
-    `"${"x".repeat(513)}"`,
-  ])("an id of %.20s is none, and is not sent back", async (id) => {
+  test.each(
+    [
+      "null",
+      "true",
+      "1.5",
+      "1e400",
+      "-1e400",
+      "9007199254740992",
+      "[]",
+      "[1]",
+      "{}",
+      `"${"x".repeat(513)}"`,
+    ].map(shown),
+  )("an id of %s is none, and is not sent back", async (_shown, id) => {
     await expectReadAndRefused(generation, call(generation, { id }), INVALID);
   });
 
-  test.each([
+  test.each<[string, string | number]>([
     ["0", 0],
     ["-1", -1],
     ["1.0", 1],
@@ -126,8 +130,8 @@ describe.each(GENERATIONS)("on %s", (generation) => {
     ['"1"', "1"],
     ['"__proto__"', "__proto__"],
     ['"\\ud800\\n\\u0000\\""', '\ud800\n\0"'],
-    [`"${"x".repeat(512)}"`, "x".repeat(512)],
-  ])("an id of %.20s is sent back as it is", async (id, same) => {
+    [LONGEST, LONGEST.slice(1, -1)],
+  ])("an id of %s is sent back as it is", async (id, same) => {
     const answer = await post(generation, call(generation, { id }));
     expect([answer.status, answer.json.id]).toEqual([200, same]);
   });
@@ -285,6 +289,11 @@ describe.each(GENERATIONS)("on %s", (generation) => {
     return connection.answer();
   }
 });
+
+/** With as much of a text as a test's name may have. */
+function shown(text: string): [string, string] {
+  return [text.slice(0, 20), text];
+}
 
 function textOf(answer: RawAnswer): unknown {
   return JSON.parse(answer.json.result.messages[0].content.text);

@@ -67,8 +67,8 @@ describe("an envelope is refused with the request's id", () => {
     expect(answer.json.id).toBe("envelope:1");
   });
 
-  test.each(["1900-01-01", "2099-12-31", "", "2026-07-28 ", "__proto__", "x".repeat(5_000)])(
-    "of the version %.20j",
+  test.each(["1900-01-01", "2099-12-31", "", "2026-07-28 ", "__proto__", "x".repeat(100)])(
+    "of the version %j",
     async (version) => {
       const answer = await post({ id: 9, meta: { [VERSION]: version }, headers: { [HEADER]: version } });
       const same = version.trim() === version;

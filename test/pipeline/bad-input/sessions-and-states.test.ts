@@ -184,6 +184,7 @@ describe("messages that nobody waits for", () => {
 });
 
 describe("a session", () => {
+  const STREAM = [400, -32600, "stream_unknown"] as const;
   const UNKNOWN = [404, -32600, "session_unknown"] as const;
   const forged: [string, () => string | readonly string[]][] = [
     ["an empty id", () => ""],
@@ -266,15 +267,15 @@ describe("a session", () => {
     "post_0000000000000000.999999999",
     "post_0000000000000000.-1",
     "post_0000000000000000.1e9",
-    `post_${"0".repeat(10_000)}.0`,
+    `post_${"0".repeat(100)}.0`,
     "get_",
     "__proto__",
     "0",
     "\u00e9",
-  ])("is not resumed from a forged event: %.40j", async (last) => {
+  ])("is not resumed from a forged event: %j", async (last) => {
     const accept = "text/event-stream";
     if (last.startsWith("post_0000000000000000.") && /\.\d+$/.test(last)) {
-      expectRefusal(await ask("GET", { accept, "last-event-id": last }), INVALID);
+      expectRefusal(await ask("GET", { accept, "last-event-id": last }), STREAM);
       return;
     }
     // What is no event of a stream that answers a POST is as if it were not there: the session's own stream opens.
@@ -289,7 +290,7 @@ describe("a session", () => {
     await expect.poll(() => own.text()).toContain("id: post_");
     const [, last = ""] = /id: (post_[^\n]+)/.exec(own.text()) ?? [];
     const other = await openSession(server.acme.mcp, server.acme.token);
-    expectRefusal(await ask("GET", { ...other.headers, "last-event-id": last }), INVALID);
+    expectRefusal(await ask("GET", { ...other.headers, "last-event-id": last }), STREAM);
     await session.notify("notifications/cancelled", { requestId: 1 });
     await own.closed;
   });
