@@ -17,17 +17,23 @@ export interface StreamRow extends StreamName {
 
 /** What was said on the streams of sessions, in PostgreSQL: kept for five minutes. */
 export interface StreamRepository {
-  /** Commits all, once each; none of sessions that are not there any more. */
+  /**
+   * Commits all, once each; none of sessions that are not there any more. That a stream was opened may be noted again, so
+   * that a quiet one is not forgotten.
+   */
   write(rows: readonly StreamRow[]): Promise<void>;
   /** Leaves of each of the streams the newest so many events and bytes. */
   trim(
     streams: readonly StreamName[],
     kept: { readonly events: number; readonly bytes: number },
   ): Promise<void>;
-  /** What follows `afterSeq`, in order; null: there is no such stream. */
+  /**
+   * What follows `afterSeq`, in order: as many as begin within the first so many bytes, and so at least one. Null: there
+   * is no such stream.
+   */
   read(
     stream: StreamName,
-    afterSeq: number,
+    from: { readonly afterSeq: number; readonly bytes: number },
   ): Promise<readonly { readonly seq: number; readonly message: string | null }[] | null>;
 }
 
@@ -42,11 +48,12 @@ export function createStreamRepository(system: SystemDoor): StreamRepository {
               WHERE (s.tenant_id, s.id) IN (SELECT n.tenant_id, n.id FROM unnest($1::text[], $2::text[]) AS n (tenant_id, id))
                 FOR KEY SHARE SKIP LOCKED)
            INSERT INTO bulkhead.stream_events (tenant_id, session_id, stream_id, seq, message)
-           SELECT e.tenant_id, e.session_id, e.stream_id, e.seq, e.message
+           SELECT DISTINCT ON (e.tenant_id, e.session_id, e.stream_id, e.seq)
+                  e.tenant_id, e.session_id, e.stream_id, e.seq, e.message
              FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[])
                AS e (tenant_id, session_id, stream_id, seq, message)
              JOIN present p ON p.tenant_id = e.tenant_id AND p.id = e.session_id
-           ON CONFLICT (tenant_id, session_id, stream_id, seq) DO NOTHING`,
+           ON CONFLICT (tenant_id, session_id, stream_id, seq) DO UPDATE SET at = now() WHERE excluded.seq = 0`,
           [...columns(rows), rows.map(({ seq }) => seq), rows.map(({ message }) => message)],
         );
       }),
@@ -67,13 +74,19 @@ export function createStreamRepository(system: SystemDoor): StreamRepository {
         );
       }),
 
-    read: ({ tenantId, sessionId, streamId }, afterSeq) =>
+    read: ({ tenantId, sessionId, streamId }, { afterSeq, bytes }) =>
       system.run("keep streams", async (db) => {
         const stream = [tenantId, sessionId, streamId];
         const { rows } = await db.query<{ seq: number; message: string | null }>(
-          `SELECT e.seq, e.message FROM bulkhead.stream_events e
-            WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.stream_id = $3 AND e.seq > $4 ORDER BY e.seq`,
-          [...stream, afterSeq],
+          `SELECT e.seq, e.message
+             FROM bulkhead.stream_events e
+             JOIN (SELECT n.seq, coalesce(sum(octet_length(n.message)) OVER (
+                            ORDER BY n.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+                     FROM bulkhead.stream_events n
+                    WHERE n.tenant_id = $1 AND n.session_id = $2 AND n.stream_id = $3 AND n.seq > $4) AS o USING (seq)
+            WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.stream_id = $3 AND e.seq > $4 AND o.before < $5
+            ORDER BY e.seq`,
+          [...stream, afterSeq, bytes],
         );
         if (rows.length > 0) return rows;
         const { rowCount } = await db.query(

@@ -23,7 +23,18 @@ export interface StreamStore {
     streams: readonly StreamName[],
     kept: { readonly events: number; readonly bytes: number },
   ): Promise<void>;
-  read(stream: StreamName, afterSeq: number): Promise<readonly StreamEvent[] | null>;
+  /** As many as begin within the first so many bytes. */
+  read(
+    stream: StreamName,
+    from: { readonly afterSeq: number; readonly bytes: number },
+  ): Promise<readonly StreamEvent[] | null>;
+}
+
+/** What was said of a stream that follows an event: the beginning of it. */
+export interface StreamPage {
+  readonly events: readonly StreamEvent[];
+  /** Whether more follows than these. */
+  readonly more: boolean;
 }
 
 /** What was said on the streams of sessions, so that a client may come back for it to any instance. */
@@ -37,11 +48,12 @@ export interface StreamLog {
   append(event: StreamName & StreamEvent): void;
   /**
    * What was said after `afterSeq`, in order, by whichever instance: of the last five minutes, 1,000 events and 4 MB. What
-   * is older is left out. Null: there is no such stream.
+   * is older is left out. No more at once than a reader takes, or else a slow one had the same read again and again.
+   * Null: there is no such stream.
    *
    * @throws Fault `database_unavailable`.
    */
-  read(stream: StreamName, afterSeq: number): Promise<readonly StreamEvent[] | null>;
+  read(stream: StreamName, afterSeq: number): Promise<StreamPage | null>;
   /** Resolves when what was said before is written. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -49,6 +61,8 @@ export interface StreamLog {
 
 const LINGER_MS = 10;
 const RETRY_MS = 500;
+/** An event is read where less than this stands before it: fewer bytes than this are all that there is. */
+const PAGE_BYTES = 65_536;
 const KEPT = { events: 1_000, bytes: 4 * 1_048_576 } as const;
 /** Streams of which it is known how much was said. One that falls out is counted anew, and so may keep twice as much. */
 const MAX_COUNTED = 20_000;
@@ -110,7 +124,8 @@ export function createStreamLog(options: {
     async read(stream, afterSeq) {
       // A client that comes back to the instance it left may be faster than the batch.
       await writer.flush();
-      return store.read(stream, afterSeq);
+      const events = await store.read(stream, { afterSeq, bytes: PAGE_BYTES });
+      return events && { events, more: bytesOf(events) >= PAGE_BYTES };
     },
     flush: writer.flush,
     close: writer.close,
@@ -119,6 +134,12 @@ export function createStreamLog(options: {
 
 function keyOf({ tenantId, sessionId, streamId }: StreamName): string {
   return `${tenantId}/${sessionId}/${streamId}`;
+}
+
+function bytesOf(events: readonly StreamEvent[]): number {
+  let bytes = 0;
+  for (const event of events) bytes += sizeOf(event);
+  return bytes;
 }
 
 function sizeOf({ message }: StreamEvent): number {

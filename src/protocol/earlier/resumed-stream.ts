@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { EventStream } from "../event-stream.ts";
-import type { StreamEvent, StreamLog, StreamName } from "../stream-log.ts";
+import type { StreamLog, StreamName, StreamPage } from "../stream-log.ts";
 import { eventId } from "./event-id.ts";
 
 /** What coming back to a stream led to. `over`: the client has had all of it. */
@@ -27,6 +27,7 @@ export class ResumedStream {
   readonly #onFault: (cause: unknown) => void;
   #events: EventStream | null = null;
   #seq: number;
+  #closed = false;
   #reading = false;
   #wanted = false;
   #lookedAt: number;
@@ -56,18 +57,20 @@ export class ResumedStream {
   async begin(): Promise<Resumption> {
     // Whoever hears of more meanwhile makes a note of it.
     this.#reading = true;
-    let events = await this.#log.read(this.#name, this.#seq);
-    if (events === null) {
+    let page = await this.#log.read(this.#name, this.#seq);
+    if (page === null) {
       await pause(WRITTEN_MS);
-      events = await this.#log.read(this.#name, this.#seq);
+      page = await this.#log.read(this.#name, this.#seq);
     }
-    if (events === null) return "unknown";
+    if (page === null) return "unknown";
     if (this.#res.destroyed) return "resumed";
-    if (events[0]?.message === null) return "over";
+    if (page.events[0]?.message === null) return "over";
     this.#events = new EventStream(this.#res);
     // The head alone, where there is nothing to say yet: its client has come back, and shall know it.
     this.#res.flushHeaders();
-    if (!this.#send(events)) this.#wanted = true;
+    if (!this.#send(page)) this.#wanted = true;
+    // Before there was anything to close.
+    if (this.#closed) this.close();
     this.#reading = false;
     if (this.#wanted) this.look(this.#lookedAt);
     return "resumed";
@@ -103,6 +106,7 @@ export class ResumedStream {
 
   /** Ends the connection, and not the stream: its client may come back for the rest. */
   close(): void {
+    this.#closed = true;
     this.#events?.close();
   }
 
@@ -115,18 +119,18 @@ export class ResumedStream {
       while (this.#wanted && this.#isOpen()) {
         this.#wanted = false;
         if (this.#res.writableLength > ENOUGH_WAITING) await this.#drained();
-        const events = await this.#log.read(this.#name, this.#seq);
+        const page = await this.#log.read(this.#name, this.#seq);
         // Of a session that has ended, or too old: there is no rest.
-        if (events === null) this.#events?.close();
-        else if (!this.#send(events)) this.#wanted = true;
+        if (page === null) this.#events?.close();
+        else if (!this.#send(page)) this.#wanted = true;
       }
     } finally {
       this.#reading = false;
     }
   }
 
-  /** False where the reader has enough for now: what is left is read again, and not held until then. */
-  #send(events: readonly StreamEvent[]): boolean {
+  /** False where there is more. Where the reader has enough for now it is read again, and not held until then. */
+  #send({ events, more }: StreamPage): boolean {
     for (const { seq, message } of events) {
       if (this.#res.writableLength > ENOUGH_WAITING) return false;
       this.#seq = seq;
@@ -134,7 +138,7 @@ export class ResumedStream {
       if (message === null) this.#events?.close();
       else this.#events?.event(eventId(this.#name.streamId, seq), message);
     }
-    return true;
+    return !more;
   }
 
   #drained(): Promise<void> {
