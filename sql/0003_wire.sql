@@ -29,11 +29,13 @@ CREATE TABLE bulkhead.sessions (
 );
 CREATE INDEX sessions_seen ON bulkhead.sessions (seen_at);
 
--- Opens a session unless the tenant has as many as it may. In one statement, so that the lock under which they are counted
--- is not held for as long as an instance takes to go on. Gives 'opened', 'full' or 'no_tenant'.
+-- Opens a session unless the tenant has as many as it may. Then, where room is to be made, whoever has the most of them
+-- loses the one that was not used for longest: a client that never ends its sessions shuts out nobody. In one statement, so
+-- that the lock under which they are counted is not held for as long as an instance takes to go on. Gives 'opened', 'full'
+-- or 'no_tenant'.
 CREATE FUNCTION bulkhead.open_session(
   session_tenant text, session_id text, session_principal text, session_revision text, session_client text,
-  session_log_level text, most integer
+  session_log_level text, most integer, make_room boolean
 ) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -42,12 +44,22 @@ BEGIN
   IF NOT FOUND THEN RETURN 'no_tenant'; END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended(session_tenant, 7305808869231650003));
   IF (SELECT count(*) FROM (SELECT FROM bulkhead.sessions s WHERE s.tenant_id = session_tenant LIMIT most) AS present) >= most
-  THEN RETURN 'full'; END IF;
+  THEN
+    IF NOT make_room THEN RETURN 'full'; END IF;
+    DELETE FROM bulkhead.sessions s WHERE s.tenant_id = session_tenant AND s.id = (
+      SELECT o.id FROM bulkhead.sessions o
+       WHERE o.tenant_id = session_tenant AND o.principal = (
+         SELECT p.principal FROM bulkhead.sessions p WHERE p.tenant_id = session_tenant
+          GROUP BY p.principal ORDER BY count(*) DESC, p.principal LIMIT 1)
+       ORDER BY o.seen_at, o.id LIMIT 1 FOR UPDATE SKIP LOCKED);
+    -- Each of them is in use this very moment.
+    IF NOT FOUND THEN RETURN 'full'; END IF;
+  END IF;
   INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client, log_level)
   VALUES (session_tenant, session_id, session_principal, session_revision, session_client, session_log_level);
   RETURN 'opened';
 END $$;
-GRANT EXECUTE ON FUNCTION bulkhead.open_session(text, text, text, text, text, text, integer) TO bulkhead_system;
+GRANT EXECUTE ON FUNCTION bulkhead.open_session(text, text, text, text, text, text, integer, boolean) TO bulkhead_system;
 
 -- What was sent on the streams of sessions, for as long as a client may come back for it (Last-Event-ID).
 CREATE TABLE bulkhead.stream_events (

@@ -53,6 +53,7 @@ import { createMetrics } from "./observe/metrics.ts";
 import { createRefusalSummary } from "./observe/refusal-summary.ts";
 import { createPipeline } from "./pipeline.ts";
 import { answerRefusal } from "./protocol/answers.ts";
+import { closeWithConnection } from "./protocol/close-with-connection.ts";
 import { createHostGuard } from "./protocol/host-guard.ts";
 import type { Change } from "./tenancy/client.ts";
 import { createTenantDirectory } from "./tenancy/tenant-directory.ts";
@@ -228,6 +229,7 @@ export async function startInstance(
     const signals = createSignals({
       repository: createSignalRepository(system, instanceId),
       instanceId,
+      monotonic: clock.monotonic,
       onFault: (message, cause) => warn("signals", message, cause),
     });
     await signals.catchUp();
@@ -430,6 +432,7 @@ export async function startInstance(
           if (underWay === 0) idle?.();
         };
         res.once("close", over);
+        closeWithConnection(req, res);
         const dispatched = dispatch(req, res).catch((cause: unknown) => {
           const operationId = ids.operation();
           emit({

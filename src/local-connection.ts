@@ -133,6 +133,8 @@ class LineConnection implements LocalConnection {
       this.#reader.end();
       void this.#end(null, GRACE_MS);
     });
+    // Destroyed without an end: nothing follows, and nobody would say so. After its end this changes nothing.
+    input.once("close", () => void this.#end(null, GRACE_MS));
     // Whoever is gone does not read what would be answered.
     for (const stream of [input, output]) stream.on("error", () => void this.#end(null, 0));
     output.once("close", () => void this.#end(null, 0));

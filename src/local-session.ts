@@ -105,14 +105,27 @@ export class LocalSession {
 
   /** The session as it is now. Null: there is none. */
   async current(): Promise<Session | Refusal | null> {
-    const session = this.#session === null ? null : await this.#session;
+    const begun = this.#session;
+    const session = begun === null ? null : await begun;
     if (session === null || isRefusal(session)) return session;
-    const { tenantId, id, principalKey, revision, client } = session;
+    const { tenantId, id, principalKey } = session;
     const now = await this.#rooms.sessions.get(tenantId, id, principalKey);
     if (now !== null) return now;
-    // It was idle for longer than sessions are kept. The client on this channel has no way to begin another.
-    this.#session = this.#rooms.sessions.create({ tenantId, principalKey, revision, client });
+    // It was idle for longer than sessions are kept. The client on this channel has no way to begin another: one for all
+    // that ask now, and where that fails whoever asks next tries again.
+    if (this.#session === begun) this.#session = this.#renew(session);
     return this.#session;
+  }
+
+  async #renew(gone: Session): Promise<Session | Refusal> {
+    const { tenantId, principalKey, revision, client } = gone;
+    let renewed: Session | Refusal | null = null;
+    try {
+      renewed = await this.#rooms.sessions.create({ tenantId, principalKey, revision, client });
+      return renewed;
+    } finally {
+      if (renewed === null || isRefusal(renewed)) this.#session = Promise.resolve(gone);
+    }
   }
 
   /** A client's answer to a question of ours. One to none is dropped: there is nobody to tell. */

@@ -31,6 +31,7 @@ import type { McpRequest } from "./protocol/mcp-request.ts";
 import type { OpenWork, Work } from "./protocol/open-work.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
 import { checkRequest } from "./protocol/revision-2026-07-28.ts";
+import { untilRead } from "./protocol/until-read.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
@@ -191,12 +192,14 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     // A session's answer may be what an operation in flight waits for: it is heard although all places are taken.
     const spare = crowded !== null && limit !== null && req.headers["mcp-session-id"] !== undefined;
     const place = spare ? rooms.concurrency.enter(snapshot.id, limit + SPARE_PLACES) : entered;
-    if (isRefusal(place)) return refuseRequest(res, place, { stage: "admit", slug, caller });
+    if (isRefusal(place)) return refuseRequest(res, crowded ?? place, { stage: "admit", slug, caller });
     // From here on what ends the credential ends the request: while its body is read, and while it runs.
     const work = rooms.openWork.begin(caller);
     try {
       await serveMessage(req, res, { slug, caller, place, crowded, work });
     } finally {
+      const unread = untilRead(res);
+      if (unread !== null) place.keepUntil(unread);
       place.leave();
       work.finish();
     }
@@ -227,8 +230,11 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     };
     const wrongType = checkMediaType(req);
     if (wrongType !== null) return refuseMessage(wrongType, { bodyRead: false });
-    const reading = readBody(req, snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes, rooms.bodyTimeoutMs);
-    const body = reading instanceof Promise ? await reading : reading;
+    const body = await readBody(
+      req,
+      snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
+      rooms.bodyTimeoutMs,
+    );
     if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
     if (of.work.ended !== null) return refuseMessage(of.work.ended, { bodyRead: true });
     // While the body was awaited a role may have been taken away, or a tool set.

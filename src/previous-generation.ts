@@ -146,6 +146,8 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
       principalKey: principalKey(principal),
       revision,
       client,
+      // Not counted by itself; at the cost of others it is.
+      mayMakeRoom: () => admit(of.caller),
     });
     if (isRefusal(session)) return session;
     if (of.work.ended !== null) return of.work.ended;
@@ -300,7 +302,8 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
           : rooms.concurrency.enter(tenantId, limits.maxConcurrency);
         const part = { session, caller, place, work: work.part(), bytesIn: first ? of.bytesIn : 0 };
         const leave = (): void => {
-          if (!isRefusal(place)) place.leave();
+          // The first one's is left by whoever gave it: after the answer of all of them.
+          if (!isRefusal(place) && !first) place.leave();
           part.work.finish();
         };
         performing.push(perform(new EarlierReply(post), each, part).finally(leave));

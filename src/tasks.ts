@@ -23,7 +23,7 @@ import { keepRequest, restoreRequest } from "./protocol/tasks/task-request.ts";
 import type { TaskRun } from "./protocol/tasks/task-run.ts";
 import { createTaskRuns } from "./protocol/tasks/task-runs.ts";
 import { taskState } from "./protocol/tasks/task-state.ts";
-import type { TaskBounds, TaskName, TaskRow, TaskStore } from "./protocol/tasks/task-store.ts";
+import type { BegunTask, TaskBounds, TaskName, TaskStore } from "./protocol/tasks/task-store.ts";
 import { createTaskWatches, type TaskWatches } from "./protocol/tasks/task-watches.ts";
 import { principalKey } from "./tenancy/principal.ts";
 import type { TenantContext } from "./tenancy/tenant-context.ts";
@@ -133,9 +133,9 @@ export function createTasks(rooms: {
 
   /** Runs a task as its caller, if that one may still act for the tenant. */
   const perform = async (
-    task: TaskRow,
+    task: BegunTask,
     run: TaskRun,
-    { place, leftMs }: { readonly place: Pick<HeldPlace, "keepUntil">; readonly leftMs: number },
+    place: Pick<HeldPlace, "keepUntil">,
   ): Promise<void> => {
     const snapshot = await current(task.tenantId);
     if (snapshot === null) return;
@@ -152,7 +152,7 @@ export function createTasks(rooms: {
       await rooms.operate({
         ...{ caller, request: restoreRequest(task), reply: run, place, work, open: run.open },
         bytesIn: 0,
-        limitMs: Math.max(leftMs - LAST_WORDS_MS, leftMs / 2),
+        limitMs: Math.max(task.leftMs - LAST_WORDS_MS, task.leftMs / 2),
       });
     } finally {
       work.finish();

@@ -144,7 +144,13 @@ export function createWire(rooms: {
 
   // Handlers that live on while their client is asked.
   const parked = createParkedCalls({ instanceId: rooms.instanceId, random });
-  const elsewhere = createCallsElsewhere({ parked, signals, random, onFault: onTrouble });
+  const elsewhere = createCallsElsewhere({
+    parked,
+    signals,
+    current: directory.byId,
+    random,
+    onFault: onTrouble,
+  });
 
   const runner = createOperationRunner({
     portsFor: (snapshot, readOnly) => ({
@@ -248,6 +254,8 @@ export function createWire(rooms: {
     tasks,
     async close() {
       tasks.close();
+      parked.close();
+      elsewhere.close();
       announcements.close();
       sessionStreams.close();
       await log.close();

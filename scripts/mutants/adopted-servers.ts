@@ -2,6 +2,8 @@ import type { Mutant } from "./mutant.ts";
 
 const UNIT = ["test/protocol/parked-calls.test.ts"];
 const SDK = ["test/adopted/sdk-call.test.ts"];
+const ROUNDS = ["test/adopted/whose-round-it-is.test.ts"];
+const START = ["test/adopted/what-is-refused-at-start.test.ts"];
 
 /** Servers written with the official SDK, and calls that are parked. */
 export const adoptedServers: readonly Mutant[] = [
@@ -15,14 +17,14 @@ export const adoptedServers: readonly Mutant[] = [
   {
     name: "a tenant parks as many calls as all together may",
     file: "src/protocol/parked-calls.ts",
-    from: "parked.size >= inAll || (counts.get(tenantId) ?? 0) >= ofTenant",
-    to: "parked.size >= inAll",
+    from: " || isFull(own, ofTenant, held)",
+    to: "",
     tests: UNIT,
   },
   {
     name: "there is no bound for all parked calls",
     file: "src/protocol/parked-calls.ts",
-    from: "parked.size >= inAll ||",
+    from: "isFull(whole, inAll, held) || ",
     to: "",
     tests: UNIT,
   },
@@ -64,8 +66,8 @@ export const adoptedServers: readonly Mutant[] = [
   {
     name: "a call for another instance has no time limit",
     file: "src/protocol/calls-elsewhere.ts",
-    from: "limitMs === null ? null : setTimeout(() => call.end(), limitMs).unref()",
-    to: "limitMs === null ? null : setTimeout(() => {}, limitMs).unref()",
+    from: "limit = setTimeout(() => call.end(), limitMs).unref();",
+    to: "limit = setTimeout(() => {}, limitMs).unref();",
     tests: UNIT,
   },
   {
@@ -102,5 +104,96 @@ export const adoptedServers: readonly Mutant[] = [
     from: "if (used.has(server))",
     to: "if (used.has({ ...server }))",
     tests: SDK,
+  },
+  {
+    name: "parked requests may be of any size",
+    file: "src/protocol/parked-calls.ts",
+    from: " || load.weight + weight > bound.weight",
+    to: "",
+    tests: UNIT,
+  },
+  {
+    name: "requests of parked calls weigh nothing",
+    file: "src/protocol/rounds.ts",
+    from: "weigh: () => weightOf(owner.request.params),",
+    to: "weigh: () => 0,",
+    tests: ROUNDS,
+  },
+  {
+    name: "parked calls live on when their instance stops",
+    file: "src/wire.ts",
+    from: "      parked.close();\n",
+    to: "",
+    tests: ROUNDS,
+  },
+  {
+    name: "a call goes on for its first request's rights, through another instance",
+    file: "src/tenancy/request-context.ts",
+    from: "principal: { ...this.principal, ...rights },",
+    to: "principal: this.principal,",
+    tests: ROUNDS,
+  },
+  {
+    name: "a call goes on in its tenant as that was at first, through another instance",
+    file: "src/protocol/calls-elsewhere.ts",
+    from: "await current(owner.tenantId)",
+    to: "await 0",
+    tests: ROUNDS,
+  },
+  {
+    name: "the owner of a call does not hear that its caller's credentials have ended",
+    file: "src/protocol/calls-elsewhere.ts",
+    from: 'signal.addEventListener("abort", leave);',
+    to: "",
+    tests: ROUNDS,
+  },
+  {
+    name: "a call goes on for answers that nobody waits for any more",
+    file: "src/protocol/calls-elsewhere.ts",
+    from: '          say(tenantId, attempt, { kind: "left" });\n          refused(',
+    to: "          refused(",
+    tests: UNIT,
+  },
+  {
+    name: "a call begins although its caller has left",
+    file: "src/protocol/parked-call.ts",
+    from: "    if (this.#outcome !== null) {\n      this.#say(this.#outcome);\n      return turn;\n    }\n",
+    to: "",
+    tests: UNIT,
+  },
+  {
+    name: "a call whose answers cannot be looked at is left hanging",
+    file: "src/protocol/parked-call.ts",
+    from: "      this.end();\n      throw cause;",
+    to: "      throw cause;",
+    tests: UNIT,
+  },
+  {
+    name: "a misspelt option leaves open what it was to close",
+    file: "src/catalog/adopt-sdk-server.ts",
+    from: "if (stranger !== undefined)",
+    to: "if (stranger === null)",
+    tests: START,
+  },
+  {
+    name: "an option without its value leaves open what it was to close",
+    file: "src/catalog/adopt-sdk-server.ts",
+    from: "if (wrong !== undefined)",
+    to: "if (wrong === null)",
+    tests: START,
+  },
+  {
+    name: "a requirement that is a promise leaves open what it was to close",
+    file: "src/catalog/adopt-sdk-server.ts",
+    from: "if (value !== undefined && !PER_ENTRY[option](value))",
+    to: "if (value === null)",
+    tests: START,
+  },
+  {
+    name: "a factory that never ends is waited for",
+    file: "src/catalog/adopt-sdk-server.ts",
+    from: "Promise.race([work(over.signal), passed])",
+    to: "work(over.signal)",
+    tests: START,
   },
 ];

@@ -138,8 +138,8 @@ export const commandLine: readonly Mutant[] = [
   {
     name: "roles of a demonstration tenant are set again at every start",
     file: "src/data/development-setup.ts",
-    from: "ON CONFLICT (slug) DO NOTHING`,\n        [ids.tenant(), tenant.slug, tenant.name, tenant.plan, ",
-    to: "ON CONFLICT (slug) DO UPDATE SET roles = excluded.roles`,\n        [ids.tenant(), tenant.slug, tenant.name, tenant.plan, ",
+    from: "ON CONFLICT (slug) DO NOTHING`,\n          [ids.tenant(), tenant.slug, tenant.name, tenant.plan, ",
+    to: "ON CONFLICT (slug) DO UPDATE SET roles = excluded.roles`,\n          [ids.tenant(), tenant.slug, tenant.name, tenant.plan, ",
     tests: ["test/data/demonstration-roles.test.ts"],
   },
   {

@@ -26,6 +26,7 @@ import { previousGeneration } from "./previous-generation.ts";
 import { proofsOfPossession } from "./proofs-of-possession.ts";
 import { revocation } from "./revocation.ts";
 import { rounds } from "./rounds.ts";
+import { stdio } from "./stdio.ts";
 import { tasks } from "./tasks.ts";
 import { tenantDoor } from "./tenant-door.ts";
 import { traces } from "./traces.ts";
@@ -52,6 +53,7 @@ const MUTANTS: readonly Mutant[] = [
   ...previousGeneration,
   ...tasks,
   ...rounds,
+  ...stdio,
 ];
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -58,4 +58,18 @@ export const observing: readonly Mutant[] = [
     to: "",
     tests: ["test/observe/operation-counts.test.ts"],
   },
+  {
+    name: "every row asks a store that does not answer",
+    file: "src/observe/audit-trail.ts",
+    from: "if (unreachable) schedule(RETRY_MS);\n      else ",
+    to: "",
+    tests: ["test/observe/audit-trail.test.ts"],
+  },
+  {
+    name: "a log that nobody reads is held in memory",
+    file: "src/observe/log-lines.ts",
+    from: "const isFull = (destination.writableLength ?? 0) > MAX_WAITING;",
+    to: "const isFull = false;",
+    tests: ["test/observe/log-lines.test.ts"],
+  },
 ];

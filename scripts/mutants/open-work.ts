@@ -47,7 +47,7 @@ export const openWork: readonly Mutant[] = [
   {
     name: "a running call is not told that its credential ended",
     file: "src/protocol/operation-runner.ts",
-    from: "work.onEnd(stop);",
+    from: "work.onEnd((why) => this.#stop(why));",
     to: "",
     tests: ["test/protocol/open-work.test.ts", "test/pipeline/open-streams.test.ts"],
   },

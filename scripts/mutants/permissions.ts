@@ -61,8 +61,8 @@ export const permissions: readonly Mutant[] = [
   {
     name: "the outcome does not say why the caller was let in",
     file: "src/observe/audit-facts.ts",
-    from: "details: { access: event.access, ...",
-    to: "details: { ...",
+    from: "details: event.notes === null ? { access: event.access } : { access: event.access, notes: event.notes },",
+    to: "details: { notes: event.notes },",
     tests: ["test/observe/what-operations-leave.test.ts"],
   },
   {

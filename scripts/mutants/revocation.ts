@@ -11,7 +11,7 @@ export const revocation: readonly Mutant[] = [
   },
   {
     name: "what is open does not follow the configuration",
-    file: "src/instance.ts",
+    file: "src/wire.ts",
     from: "directory.onChange((tenantId) => follower.changed(tenantId));",
     to: "",
     tests: ["test/pipeline/revocation-everywhere.test.ts"],

@@ -6,6 +6,7 @@ const LOST = "test/pipeline/tasks/lost-instances.test.ts";
 const TOLD = "test/pipeline/tasks/told-of-tasks.test.ts";
 const ROWS = "test/data/task-repository.test.ts";
 const RUNS = "test/protocol/tasks/task-runs.test.ts";
+const LINES = "test/protocol/tasks/place-lines.test.ts";
 const STATE = "test/protocol/tasks/task-state.test.ts";
 const KEPT = "test/identity/kept-caller.test.ts";
 
@@ -112,7 +113,7 @@ export const tasks: readonly Mutant[] = [
   {
     name: "a task's run has the time of a call",
     file: "src/tasks.ts",
-    from: "        limitMs: Math.max(leftMs - LAST_WORDS_MS, leftMs / 2),\n",
+    from: "        limitMs: Math.max(task.leftMs - LAST_WORDS_MS, task.leftMs / 2),\n",
     to: "",
     tests: [LIFE],
   },
@@ -161,23 +162,100 @@ export const tasks: readonly Mutant[] = [
   {
     name: "a task that is cancelled elsewhere runs on",
     file: "src/protocol/tasks/task-runs.ts",
-    from: "        if (!counts) found.run.stop();",
-    to: "        if (counts === null) found.run.stop();",
+    from: "        if (!counts) stop(found);",
+    to: "        if (counts === null) stop(found);",
     tests: [RUNS],
   },
   {
     name: "a run that nobody told of its task's end runs on",
     file: "src/protocol/tasks/task-runs.ts",
-    from: "for (const [key, { name, run }] of here) if (kept.get(key)?.run !== name.run) run.stop();",
+    from: "for (const [key, entry] of here) if (kept.get(key)?.run !== entry.name.run) stop(entry);",
     to: "",
     tests: [RUNS],
   },
   {
     name: "an instance that stops begins tasks",
     file: "src/protocol/tasks/task-runs.ts",
-    from: "while (!run.gone && !draining) {",
-    to: "while (!run.gone) {",
+    from: "() => entry.gone || draining",
+    to: "() => entry.gone",
     tests: [RUNS, LOST],
+  },
+  {
+    name: "a run that waits keeps its task in memory",
+    file: "src/protocol/tasks/task-runs.ts",
+    from: "const task = await patiently(() => store.begin(name));",
+    to: "const task = await patiently(() => store.begin(name).then((it) => it && { ...it, request: '{}' }));",
+    tests: [RUNS],
+  },
+  {
+    name: "a step whose row was not written is not written when it is tried again",
+    file: "src/protocol/tasks/task-run.ts",
+    from: "remembered.catch(() => this.#remembered.delete(key));",
+    to: "remembered.catch(() => this.#remembered.set(key, Promise.resolve()));",
+    tests: [RUNS],
+  },
+  {
+    name: "who asks for a step once more need not wait until it is in the row",
+    file: "src/protocol/tasks/task-run.ts",
+    from: "    return remembered;\n",
+    to: "    else return Promise.resolve();\n    return remembered;\n",
+    tests: [RUNS],
+  },
+  {
+    name: "what was answered before there is a task answers another form in its runs",
+    file: "src/protocol/tasks/remembering.ts",
+    from: "if (form !== null) asked.set(key, form);",
+    to: "",
+    tests: ["test/protocol/tasks/remembering.test.ts"],
+  },
+  {
+    name: "a revocation is forgotten while a task is open that it ends",
+    file: "src/data/housekeeping.ts",
+    from: "WHERE t.tenant_id = r.tenant_id AND t.status IN",
+    to: "WHERE t.tenant_id <> r.tenant_id AND t.status IN",
+    tests: ["test/data/housekeeping.test.ts"],
+  },
+  {
+    name: "streams tell of tasks to every principal of a tenant",
+    file: "src/data/task-repository.ts",
+    from: "t.id = ANY ($2) AND t.expires_at > now() AND t.principal = $3",
+    to: "t.id = ANY ($2) AND t.expires_at > now() AND $3 <> ''",
+    tests: [ROWS],
+  },
+  {
+    name: "a change that could not be read is never told",
+    file: "src/protocol/tasks/task-watches.ts",
+    from: "          waiting.add(name);\n          throw cause;",
+    to: "          throw cause;",
+    tests: ["test/protocol/tasks/task-watches.test.ts"],
+  },
+  {
+    name: "a run that waits keeps the context of the call that made it",
+    file: "src/protocol/tasks/task-runs.ts",
+    from: "const outside = AsyncLocalStorage.snapshot();",
+    to: "const outside = (run: () => unknown) => run();",
+    tests: [RUNS],
+  },
+  {
+    name: "places go to whoever came last",
+    file: "src/protocol/tasks/place-lines.ts",
+    from: "const first = line.shift();",
+    to: "const first = line.pop();",
+    tests: [LINES],
+  },
+  {
+    name: "a run that is not wanted any more waits for its turn",
+    file: "src/protocol/tasks/place-lines.ts",
+    from: "if (each.gone()) each.resolve(null);",
+    to: "if (each.gone() && wanted.length === 0) each.resolve(null);",
+    tests: [LINES],
+  },
+  {
+    name: "the place of a run that went meanwhile is never left",
+    file: "src/protocol/tasks/place-lines.ts",
+    from: "if (first === undefined) place?.leave();",
+    to: "if (first === undefined) place?.keepUntil(Promise.resolve());",
+    tests: [LINES],
   },
   {
     name: "a task that was interrupted by a stop fails",
@@ -224,8 +302,8 @@ export const tasks: readonly Mutant[] = [
   {
     name: "streams tell of a task's result to who may not run its tool",
     file: "src/protocol/tasks/task-watches.ts",
-    from: "if (task === null || !(await mayHave(task.target))) continue;",
-    to: "if (task === null) continue;",
+    from: "if (task === null || !(await mayHave(task.target))) return;",
+    to: "if (task === null) return;",
     tests: [TOLD],
   },
   {

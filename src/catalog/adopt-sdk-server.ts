@@ -51,16 +51,20 @@ export interface AdoptOptions extends Pick<ServerDefinition, "permissions" | "mi
  * import { buildServer } from "./build-server.ts";
  * export default await adoptSdkServer(buildServer, { requires: { "delete-note": "notes:write" } });
  * @throws Fault `module_failed` where the server does not say what it has; `server_invalid` where an option names what it
- *   does not have, or the factory gives the same object again.
+ *   does not have, or the factory gives the same object again, or none. What the factory throws itself.
  */
 export async function adoptSdkServer(
   make: SdkServerFactory,
   options: AdoptOptions = {},
 ): Promise<ServerDefinition> {
+  checkOptions(options);
   const factory = anewEachTime(make);
-  const listing = await listSdkServer(factory, { name: "bulkhead-mcp", version: "1" });
-  // A factory that makes one object for all is told of at start, and not by its first caller.
-  await (await factory({ era: "legacy" })).close();
+  const listing = await withinLimit(async (signal) => {
+    const listed = await listSdkServer(factory, { name: "bulkhead-mcp", version: "1" }, signal);
+    // A factory that makes one object for all is told of at start, and not by its first caller.
+    await (await factory({ era: "legacy" })).close();
+    return listed;
+  });
   const { serverInfo, instructions } = listing;
   const { permissions, migrations, development } = options;
   const websiteUrl = text(serverInfo.websiteUrl);
@@ -82,11 +86,42 @@ export async function adoptSdkServer(
   });
 }
 
+/** How long a server may take until it has said what it has, in milliseconds: one that waits for ever would be waited for. */
+const LIMIT_MS = 30_000;
+
+async function withinLimit<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const passed = new Promise<never>((_resolve, reject) => {
+    over.signal.addEventListener("abort", () => reject(over.signal.reason));
+  });
+  const tooLong = new Fault("module_failed", {
+    detail: `The adopted server did not say what it has within ${LIMIT_MS / 1_000} seconds.`,
+    remedy: "Have the factory give a server object that answers tools/list and the like.",
+  });
+  // It keeps the process running: one that has nothing else to wait for would end without a word.
+  const timer = setTimeout(() => over.abort(tooLong), LIMIT_MS);
+  try {
+    return await Promise.race([work(over.signal), passed]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** What one caller left in a server object must not be there for another. */
 function anewEachTime(make: SdkServerFactory): SdkServerFactory {
+  if (typeof make !== "function")
+    throw new Fault("server_invalid", {
+      detail: "adoptSdkServer takes the function that makes the server object.",
+      remedy: "Give it the function itself, and not what it gives: adoptSdkServer(buildServer).",
+    });
   const used = new WeakSet<SdkServer>();
   return async (context) => {
-    const server = await make(context);
+    const server: unknown = await make(context);
+    if (!isServer(server))
+      throw new Fault("server_invalid", {
+        detail: "The factory of the adopted server gave nothing with the methods connect and close.",
+        remedy: "Return a McpServer or a Server of the official SDK from it.",
+      });
     if (used.has(server))
       throw new Fault("server_invalid", {
         detail: "The factory of the adopted server gave the same server object again.",
@@ -95,6 +130,49 @@ function anewEachTime(make: SdkServerFactory): SdkServerFactory {
     used.add(server);
     return server;
   };
+}
+
+function isServer(value: unknown): value is SdkServer {
+  return isObject(value) && typeof value.connect === "function" && typeof value.close === "function";
+}
+
+/** Options by entry, each with what it may say of one. What they permit is checked as in any server. */
+const PER_ENTRY = {
+  requires: isText,
+  toolSet: isText,
+  tenants: Array.isArray,
+  readOnly: (value: unknown) => typeof value === "boolean",
+} satisfies Readonly<Record<string, (value: unknown) => boolean>>;
+
+const OPTIONS: ReadonlySet<string> = new Set([
+  ...Object.keys(PER_ENTRY),
+  "name",
+  "version",
+  "permissions",
+  "migrations",
+  "development",
+]);
+
+/** Modules need not be of TypeScript: an option that says nothing would leave open what it was to close. */
+function checkOptions(options: AdoptOptions): void {
+  const stranger = Object.keys(options).find((name) => !OPTIONS.has(name));
+  if (stranger !== undefined) invalid(`adoptSdkServer has no option ${JSON.stringify(stranger)}`);
+  for (const [option, isRight] of Object.entries(PER_ENTRY)) {
+    const setting: unknown = Object.entries(options).find(([name]) => name === option)?.[1];
+    if (setting === undefined || typeof setting === "function") continue;
+    if (!isObject(setting)) invalid(`${option} is neither a record by name nor a function`);
+    const wrong = Object.entries(setting).find(([, value]) => !isRight(value));
+    if (wrong !== undefined)
+      invalid(`${option} has a value for ${JSON.stringify(wrong[0])} that it cannot have`);
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
+}
+
+function invalid(detail: string): never {
+  throw new Fault("server_invalid", { detail: `${detail}.` });
 }
 
 function entriesOf(
@@ -120,6 +198,13 @@ function entriesOf(
   return entries;
 }
 
+/** What a function says of an entry. Nothing is `undefined` alone: a promise, for one, is no permission. */
+function said<T>(option: keyof typeof PER_ENTRY, { name }: SdkEntry, value: T | undefined): T | undefined {
+  if (value !== undefined && !PER_ENTRY[option](value))
+    invalid(`${option} has a value for ${JSON.stringify(name)} that it cannot have`);
+  return value;
+}
+
 /** The settings of each entry, and at the end whether there were settings for none. */
 function settingsOf(options: AdoptOptions): {
   next(entry: SdkEntry): EntrySettings;
@@ -130,9 +215,13 @@ function settingsOf(options: AdoptOptions): {
     const setting = options[option];
     if (isObject(setting)) unused.set(option, new Set(Object.keys(setting)));
   }
-  const settingOf = <T>(option: string, setting: PerEntry<T> | undefined, entry: SdkEntry): T | undefined => {
+  const settingOf = <T>(
+    option: keyof typeof PER_ENTRY,
+    setting: PerEntry<T> | undefined,
+    entry: SdkEntry,
+  ): T | undefined => {
     if (setting === undefined) return undefined;
-    if (typeof setting === "function") return setting(entry);
+    if (typeof setting === "function") return said(option, entry, setting(entry));
     const key = [entry.uri, entry.name].find((name) => name !== undefined && Object.hasOwn(setting, name));
     if (key === undefined) return undefined;
     unused.get(option)?.delete(key);
@@ -155,9 +244,7 @@ function settingsOf(options: AdoptOptions): {
       for (const [option, names] of unused) {
         const [name] = names;
         if (name !== undefined)
-          throw new Fault("server_invalid", {
-            detail: `${option} names ${JSON.stringify(name)}, which the adopted server does not have.`,
-          });
+          invalid(`${option} names ${JSON.stringify(name)}, which the adopted server does not have`);
       }
     },
   };

@@ -43,7 +43,7 @@ export async function callSdkServer(
   if (!(ctx instanceof RequestContext)) throw new Fault("context_missing");
   const outcome = readOutcome(await ctx.live((call) => perform(factory, request, call)));
   if (outcome.kind === "result") return outcome.result;
-  throw new RefusedByServer(refusalOf(outcome));
+  throw new RefusedByServer(refusalOf(outcome, request));
 }
 
 /** In the tenant's context from the factory on, so that `currentTenant()` knows whose call it is. */
@@ -179,7 +179,10 @@ function readOutcome(value: unknown): Outcome {
  * The error with the code that it has, where it is one of the protocol's, and its message: it was written for whoever
  * called. The SDK itself makes messages of its handlers' exceptions, and they are passed on as it does.
  */
-function refusalOf({ code, message }: { readonly code: number; readonly message: string }): Refusal {
+function refusalOf(
+  { code, message }: { readonly code: number; readonly message: string },
+  { params }: SdkRequest,
+): Refusal {
   // The SDK puts the code in front; it stands beside the message anyhow.
   const detail = message.replace(/^MCP error -?\d+: /, "").slice(0, MAX_MESSAGE);
   const said = detail === "" ? {} : { detail };
@@ -189,7 +192,10 @@ function refusalOf({ code, message }: { readonly code: number; readonly message:
     case -32_601:
       return refuse("method_unknown", said);
     case -32_002:
-      return refuse("resource_unknown", said);
+      return refuse("resource_unknown", {
+        ...said,
+        ...(typeof params.uri === "string" ? { data: { uri: params.uri } } : {}),
+      });
     default:
       return refuse("handler_failed", said);
   }

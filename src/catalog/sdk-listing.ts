@@ -1,6 +1,6 @@
 import { Fault } from "../core/fault.ts";
 import { isObject, SdkConversation, SdkError } from "./sdk-conversation.ts";
-import type { SdkServerFactory } from "./sdk-server.ts";
+import type { SdkServer, SdkServerFactory } from "./sdk-server.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -16,26 +16,25 @@ export interface SdkListing {
   readonly completes: boolean;
 }
 
-/** How long a server may take for all of it, in milliseconds. */
-const LIMIT_MS = 30_000;
 /** Pages of one list: a server that never stops would keep Bulkhead from starting. */
 const MAX_PAGES = 1_000;
 
 /**
  * Asks a server what it has, as a client that is nobody's.
- * @throws Fault `module_failed` where it does not say.
+ * @throws Fault `module_failed` where it does not say. What the factory throws itself.
  */
 export async function listSdkServer(
   factory: SdkServerFactory,
   client: { readonly name: string; readonly version: string },
+  signal: AbortSignal,
 ): Promise<SdkListing> {
-  const signal = AbortSignal.timeout(LIMIT_MS);
+  const server = await makeFirst(factory);
   const listener = {
     asked: () => Promise.reject(new SdkError(-32_601, "There is no client yet.")),
     notified: () => {},
   };
   try {
-    const { conversation, greeting } = await SdkConversation.open(await factory({ era: "legacy" }), {
+    const { conversation, greeting } = await SdkConversation.open(server, {
       client: { ...client, capabilities: {} },
       listener,
       signal,
@@ -48,7 +47,26 @@ export async function listSdkServer(
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Fault("module_failed", { detail: `The adopted server did not say what it has: ${why}`, cause });
+    throw new Fault("module_failed", {
+      detail: `The adopted server did not say what it has: ${why}`,
+      remedy: `Correct the error shown. ${NO_TENANT}`,
+      cause,
+    });
+  }
+}
+
+const NO_TENANT = "At start no tenant calls: factories and lists do without currentTenant().";
+
+async function makeFirst(factory: SdkServerFactory): Promise<SdkServer> {
+  try {
+    return await factory({ era: "legacy" });
+  } catch (cause) {
+    if (!(cause instanceof Fault && cause.code === "context_missing")) throw cause;
+    throw new Fault("module_failed", {
+      detail: "The factory of the adopted server asks for a tenant.",
+      remedy: NO_TENANT,
+      cause,
+    });
   }
 }
 

@@ -18,15 +18,18 @@ export async function loadServerModule(path: string): Promise<ServerDefinition> 
   await refuseCommonJs(file);
   const { register } = await import("tsx/esm/api");
   register();
-  let module: { readonly default?: unknown; readonly server?: unknown };
   try {
-    module = await import(pathToFileURL(file).href);
+    const module: { readonly default?: unknown; readonly server?: unknown } = await import(
+      pathToFileURL(file).href
+    );
+    for (const name of ["default", "server"] as const) {
+      // Adopting a server takes a while: the promise of one will do.
+      const exported = await module[name];
+      if (isServerDefinition(exported)) return exported;
+    }
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
     throw new Fault("module_failed", { detail: `${file}:\n${ownFrames(cause)}`, cause });
-  }
-  for (const exported of [module.default, module.server]) {
-    if (isServerDefinition(exported)) return exported;
   }
   throw new Fault("module_has_no_server", { detail: `Looked in ${file}.` });
 }

@@ -13,8 +13,8 @@ export type MessageOutput = Writable & {
 };
 
 /**
- * Takes standard output for messages: whatever else this process prints there goes to standard error from here on. Written
- * to without waiting, which `process.stdout` does for a pipe: a client that stops reading would stop everything.
+ * Takes standard output for messages: whatever else this process prints there goes to standard error from here on. Where it
+ * is a pipe nobody waits for the client: one that stops reading would stop everything.
  */
 export function messageOutput(): MessageOutput {
   const kind = fstatSync(STANDARD_OUTPUT);

@@ -10,6 +10,8 @@ export interface SignalPayloads {
   readonly session_changed: { readonly sessionId: SessionId };
   /** A standalone stream of the session was opened: the one before it closes. */
   readonly stream_opened: { readonly sessionId: SessionId; readonly streamId: string };
+  /** The client came back for a stream that answers a POST: whoever reads it elsewhere is not its reader any more. */
+  readonly stream_resumed: { readonly sessionId: SessionId; readonly streamId: string };
   /** The log of the stream goes to `seq` now. */
   readonly stream_written: {
     readonly sessionId: SessionId;
@@ -28,10 +30,19 @@ export interface SignalPayloads {
   readonly call_resumed: {
     readonly callId: string;
     readonly principal: string;
+    /** What the caller may do by the credential of this request. */
+    readonly rights: SignalledRights;
     readonly responses: Readonly<Record<string, unknown>>;
   };
   /** … and what that instance says to them. */
   readonly call_answered: { readonly callId: string; readonly round: number; readonly text: string };
+}
+
+/** What a credential gives its bearer, and until when in milliseconds since 1970. */
+export interface SignalledRights {
+  readonly permissions: readonly string[];
+  readonly roles: readonly string[];
+  readonly expiresAt: number;
 }
 
 export type SignalTopic = keyof SignalPayloads;
@@ -71,7 +82,8 @@ export function parseSignal(written: {
     case "session_ended":
     case "session_changed":
       return signal(topic, sessionId === null ? null : { sessionId });
-    case "stream_opened": {
+    case "stream_opened":
+    case "stream_resumed": {
       const { streamId } = given;
       return signal(
         topic,
@@ -98,9 +110,13 @@ export function parseSignal(written: {
       return signal(topic, taskId === null ? null : { taskId });
     }
     case "call_resumed": {
-      const { callId, principal, responses } = given;
-      const whole = typeof callId === "string" && typeof principal === "string" && isObject(responses);
-      return signal(topic, whole ? { callId, principal, responses } : null);
+      const { callId, principal, rights, responses } = given;
+      const whole =
+        typeof callId === "string" &&
+        typeof principal === "string" &&
+        isRights(rights) &&
+        isObject(responses);
+      return signal(topic, whole ? { callId, principal, rights, responses } : null);
     }
     case "call_answered": {
       const { callId, round, text } = given;
@@ -110,6 +126,19 @@ export function parseSignal(written: {
     default:
       return null;
   }
+}
+
+function isRights(value: unknown): value is SignalledRights {
+  return (
+    isObject(value) &&
+    isTexts(value.permissions) &&
+    isTexts(value.roles) &&
+    typeof value.expiresAt === "number"
+  );
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | null {

@@ -14,6 +14,9 @@ export interface WriteBehind<T> {
 interface Held<T> {
   readonly item: T;
   readonly bytes: number;
+  /** Counts what was added. */
+  readonly number: number;
+  readonly owner: string;
 }
 
 interface Bound {
@@ -22,16 +25,18 @@ interface Bound {
 }
 
 /**
- * While the store does not answer (Fault `database_unavailable`), what is held waits, and beyond `maxHeld` the oldest is
- * lost. A batch that the store refuses is halved until the item that it refuses stands alone, and that one is lost.
+ * While the store does not answer (Fault `database_unavailable`), what is held waits, and beyond `maxHeld` the oldest of
+ * the owner of the most is lost: whoever adds more than can be written loses it himself. A batch that the store refuses is halved until the item that it refuses stands alone, and that one is lost.
  *
  * @param options.write commits all of a batch or none. May be given again what it had committed when its answer was lost.
+ * @param options.ownerOf whose an item is. Default: all are one owner's.
  * @param options.lingerMs how long an item may wait for others, in milliseconds.
  * @param options.retryMs pause after the store did not answer.
  * @param options.onFault told once of each time that the store does not answer, and of what is lost.
  */
 export function createWriteBehind<T>(options: {
   write(batch: readonly T[]): Promise<void>;
+  ownerOf?(item: T): string;
   readonly lingerMs: number;
   readonly retryMs: number;
   readonly maxBatch: Bound;
@@ -43,38 +48,58 @@ export function createWriteBehind<T>(options: {
   const outside = AsyncLocalStorage.snapshot();
   let queue: Held<T>[] = [];
   let heldBytes = 0;
+  const byOwner = new Map<string, { items: number; bytes: number }>();
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<void> | null = null;
   let unreachable = false;
   let closed = false;
   let added = 0;
-  let settled = 0;
+  /** Number of the first that is being written. */
+  let writing = Number.POSITIVE_INFINITY;
   let lost = 0;
 
+  const count = ({ owner, bytes }: Held<T>, by: 1 | -1): void => {
+    heldBytes += by * bytes;
+    const own = byOwner.get(owner) ?? { items: 0, bytes: 0 };
+    own.items += by;
+    own.bytes += by * bytes;
+    if (own.items > 0) byOwner.set(owner, own);
+    else byOwner.delete(owner);
+  };
+
+  const ownerOfMost = (of: keyof Bound): string | undefined => {
+    let most: { readonly owner: string; readonly held: number } | undefined;
+    for (const [owner, own] of byOwner) {
+      if (most === undefined || own[of] > most.held) most = { owner, held: own[of] };
+    }
+    return most?.owner;
+  };
+
   const take = (): Held<T>[] => {
-    let count = 0;
+    let items = 0;
     let bytes = 0;
     for (const held of queue) {
-      if (count === maxBatch.items || (count > 0 && bytes + held.bytes > maxBatch.bytes)) break;
-      count++;
+      if (items === maxBatch.items || (items > 0 && bytes + held.bytes > maxBatch.bytes)) break;
+      items++;
       bytes += held.bytes;
     }
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
-    heldBytes -= bytes;
+    const batch = queue.slice(0, items);
+    queue = queue.slice(items);
+    for (const held of batch) count(held, -1);
     return batch;
   };
 
   const bound = (): void => {
-    let count = 0;
-    while (queue.length - count > maxHeld.items || (heldBytes > maxHeld.bytes && count < queue.length)) {
-      heldBytes -= queue[count]?.bytes ?? 0;
-      count++;
+    while (queue.length > maxHeld.items || heldBytes > maxHeld.bytes) {
+      const owner = ownerOfMost(heldBytes > maxHeld.bytes ? "bytes" : "items");
+      const [oldest] = queue.splice(
+        queue.findIndex((held) => held.owner === owner),
+        1,
+      );
+      if (oldest === undefined) return;
+      count(oldest, -1);
+      lost++;
     }
-    if (count === 0) return;
-    queue.splice(0, count);
-    settled += count;
-    lost += count;
   };
 
   /** Gives back what was not written because the store does not answer; empty: all is settled. */
@@ -96,16 +121,17 @@ export function createWriteBehind<T>(options: {
       }
       onFault("The database refused a row; it is lost.", cause);
     }
-    settled += batch.length;
     return [];
   };
 
   const runOne = async (): Promise<void> => {
     const batch = take();
+    writing = batch[0]?.number ?? writing;
     const left = batch.length === 0 ? [] : await writeOrHalve(batch);
+    writing = Number.POSITIVE_INFINITY;
     if (left.length > 0) {
       queue = [...left, ...queue];
-      for (const { bytes } of left) heldBytes += bytes;
+      for (const held of left) count(held, 1);
       bound();
     }
     if (lost > 0) {
@@ -136,15 +162,15 @@ export function createWriteBehind<T>(options: {
 
   const flush = async (): Promise<void> => {
     const target = added;
-    while (settled < target) await start();
+    while (Math.min(writing, queue[0]?.number ?? writing) <= target) await start();
   };
 
   return {
     add(item, bytes) {
       if (closed) return;
-      added++;
-      queue.push({ item, bytes });
-      heldBytes += bytes;
+      const held = { item, bytes, number: ++added, owner: options.ownerOf?.(item) ?? "" };
+      queue.push(held);
+      count(held, 1);
       bound();
       if (running !== null) return;
       if (!unreachable && (queue.length >= maxBatch.items || heldBytes >= maxBatch.bytes)) startAlone();

@@ -15,7 +15,13 @@ export async function removeExpired(system: SystemDoor): Promise<void> {
   await system.run("remove what has expired", async (db) => {
     await db.query("DELETE FROM bulkhead.tenant_claims WHERE expires_at < now() - interval '1 minute'");
     await db.query("DELETE FROM bulkhead.used_proofs WHERE expires_at < now()");
-    await db.query("DELETE FROM bulkhead.revocations WHERE expires_at < now()");
+    // What it revokes has expired, but for the tasks that this has begun: they act as it for as long as they are open.
+    await db.query(
+      `DELETE FROM bulkhead.revocations r WHERE r.expires_at < now()
+          AND NOT EXISTS (SELECT FROM bulkhead.tasks t
+                           WHERE t.tenant_id = r.tenant_id AND t.status IN ('working', 'input_required')
+                             AND t.created_at < r.expires_at AND t.expires_at > now())`,
+    );
     await db.query("DELETE FROM bulkhead.development_storage WHERE expires_at < now()");
     await db.query("DELETE FROM bulkhead.configuration_changes WHERE at < now() - $1::interval", [
       CHANGES_KEPT,

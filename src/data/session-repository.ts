@@ -25,14 +25,24 @@ export interface KeptSession extends NewSession {
 
 /** Sessions of the previous generation in PostgreSQL. One that was not used for 24 hours is not there any more. */
 export interface SessionRepository {
-  /** @param most sessions that a tenant may have, counted under a lock. */
-  insert(session: NewSession, most: number): Promise<"opened" | "full" | "no_tenant">;
+  /**
+   * @param bound.most sessions that a tenant may have, counted under a lock.
+   * @param bound.makeRoom whether, where it has them, whoever has the most loses the one that was not used for longest.
+   */
+  insert(
+    session: NewSession,
+    bound: { readonly most: number; readonly makeRoom: boolean },
+  ): Promise<"opened" | "full" | "no_tenant">;
   /** Those that are there, in any order. */
   find(names: readonly SessionName[]): Promise<readonly KeptSession[]>;
   /** Null: there is no such session. So for the next two, which give the session as it is afterwards. */
   setLogLevel(name: SessionName, level: string): Promise<KeptSession | null>;
-  /** Leaves it as it is where it has `most` subscriptions. */
-  subscribe(name: SessionName, uri: string, most: number): Promise<KeptSession | null>;
+  /** Leaves it as it is where it has so many subscriptions, or so many bytes of them. */
+  subscribe(
+    name: SessionName,
+    uri: string,
+    most: { readonly uris: number; readonly bytes: number },
+  ): Promise<KeptSession | null>;
   unsubscribe(name: SessionName, uri: string): Promise<KeptSession | null>;
   /** Notes that they are used. */
   touch(names: readonly SessionName[]): Promise<void>;
@@ -54,11 +64,11 @@ export function createSessionRepository(system: SystemDoor): SessionRepository {
     });
 
   return {
-    insert: ({ tenantId, sessionId, principalKey, revision, client, logLevel }, most) =>
+    insert: ({ tenantId, sessionId, principalKey, revision, client, logLevel }, { most, makeRoom }) =>
       system.run("keep sessions", async (db) => {
         const { rows } = await db.query<{ outcome: "opened" | "full" | "no_tenant" }>(
-          "SELECT bulkhead.open_session($1, $2, $3, $4, $5, $6, $7) AS outcome",
-          [tenantId, sessionId, principalKey, revision, client, logLevel, most],
+          "SELECT bulkhead.open_session($1, $2, $3, $4, $5, $6, $7, $8) AS outcome",
+          [tenantId, sessionId, principalKey, revision, client, logLevel, most, makeRoom],
         );
         return rows[0]?.outcome ?? "no_tenant";
       }),
@@ -82,10 +92,11 @@ export function createSessionRepository(system: SystemDoor): SessionRepository {
     subscribe: ({ tenantId, sessionId }, uri, most) =>
       change(
         `UPDATE bulkhead.sessions s SET subscriptions =
-           CASE WHEN $3 = ANY (s.subscriptions) OR cardinality(s.subscriptions) >= $4 THEN s.subscriptions
+           CASE WHEN $3 = ANY (s.subscriptions) OR cardinality(s.subscriptions) >= $4
+                     OR octet_length(array_to_string(s.subscriptions, '')) >= $5 THEN s.subscriptions
                 ELSE s.subscriptions || $3::text END
           WHERE s.tenant_id = $1 AND s.id = $2 AND ${LIVE}`,
-        [tenantId, sessionId, uri, most],
+        [tenantId, sessionId, uri, most.uris, most.bytes],
       ),
 
     unsubscribe: ({ tenantId, sessionId }, uri) =>

@@ -1,4 +1,4 @@
-import type { InstanceId } from "../core/ids.ts";
+import type { InstanceId, TenantId } from "../core/ids.ts";
 import { isOfTopic, parseSignal, type Signal, type SignalTopic } from "../core/signal.ts";
 import { createWriteBehind } from "../core/write-behind.ts";
 import type { SignalRepository, WrittenSignal } from "./signal-repository.ts";
@@ -9,7 +9,8 @@ export interface SignalBus {
    * Tells every other instance, in the order of the calls; whoever tells has acted on it itself already. Nobody waits,
    * and nothing is promised: a signal may be lost while the database does not answer.
    *
-   * @returns false where it is larger than a signal may be: then it is not told.
+   * @returns false where it is larger than a signal may be, or large and the tenant has told much already: then it is
+   *   not told.
    */
   publish(signal: Signal): boolean;
   /** @returns what ends it. */
@@ -37,16 +38,26 @@ const LINGER_MS = 10;
 const RETRY_MS = 250;
 /** Largest payload, in bytes of JSON: as large as a client's message may be by default. */
 const MAX_PAYLOAD_BYTES = 4 * 1_048_576;
+/** Payloads beyond this are what clients have sent … */
+const LARGE_BYTES = 16_384;
+/**
+ * … and this many bytes of them a tenant may have told by one instance in each minute, for which they are kept: every
+ * instance reads them all, and any client can send answers that nobody waits for.
+ */
+const MAX_LARGE = { bytes: 32 * 1_048_576, withinMs: 60_000 } as const;
 
 export function createSignals(options: {
   readonly repository: SignalRepository;
   readonly instanceId: InstanceId;
+  /** Milliseconds of a clock that never goes back. */
+  readonly monotonic: () => number;
   readonly onFault: (message: string, cause: unknown) => void;
 }): InstanceSignals {
-  const { repository, instanceId, onFault } = options;
+  const { repository, instanceId, monotonic, onFault } = options;
   const listeners = new Map<SignalTopic, Set<(signal: Signal) => void>>();
   const writer = createWriteBehind<WrittenSignal>({
     write: repository.write,
+    ownerOf: ({ tenantId }) => tenantId,
     lingerMs: LINGER_MS,
     retryMs: RETRY_MS,
     maxBatch: { items: 500, bytes: 8 * 1_048_576 },
@@ -58,6 +69,22 @@ export function createSignals(options: {
   let reading: Promise<void> | null = null;
   let wanted = false;
   let closed = false;
+
+  // Of the tenants that have told something large in this minute.
+  const large = new Map<TenantId, number>();
+  let largeSince = monotonic();
+
+  const mayTell = (tenantId: TenantId, bytes: number): boolean => {
+    if (bytes <= LARGE_BYTES) return true;
+    if (monotonic() - largeSince >= MAX_LARGE.withinMs) {
+      large.clear();
+      largeSince = monotonic();
+    }
+    const told = (large.get(tenantId) ?? 0) + bytes;
+    if (bytes > MAX_PAYLOAD_BYTES || told > MAX_LARGE.bytes) return false;
+    large.set(tenantId, told);
+    return true;
+  };
 
   const deliver = (signal: Signal): void => {
     for (const listener of listeners.get(signal.topic) ?? []) {
@@ -99,7 +126,7 @@ export function createSignals(options: {
     publish({ tenantId, topic, payload }) {
       const text = JSON.stringify(payload);
       const bytes = Buffer.byteLength(text);
-      if (bytes > MAX_PAYLOAD_BYTES) return false;
+      if (!mayTell(tenantId, bytes)) return false;
       writer.add({ number: ++written, tenantId, topic, payload: text }, bytes);
       return true;
     },

@@ -78,14 +78,12 @@ export function createStreamRepository(system: SystemDoor): StreamRepository {
       system.run("keep streams", async (db) => {
         const stream = [tenantId, sessionId, streamId];
         const { rows } = await db.query<{ seq: number; message: string | null }>(
-          `SELECT e.seq, e.message
-             FROM bulkhead.stream_events e
-             JOIN (SELECT n.seq, coalesce(sum(octet_length(n.message)) OVER (
-                            ORDER BY n.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
-                     FROM bulkhead.stream_events n
-                    WHERE n.tenant_id = $1 AND n.session_id = $2 AND n.stream_id = $3 AND n.seq > $4) AS o USING (seq)
-            WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.stream_id = $3 AND e.seq > $4 AND o.before < $5
-            ORDER BY e.seq`,
+          `SELECT o.seq, o.message
+             FROM (SELECT e.seq, e.message, coalesce(sum(octet_length(e.message)) OVER (
+                            ORDER BY e.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+                     FROM bulkhead.stream_events e
+                    WHERE e.tenant_id = $1 AND e.session_id = $2 AND e.stream_id = $3 AND e.seq > $4) AS o
+            WHERE o.before < $5 ORDER BY o.seq`,
           [...stream, afterSeq, bytes],
         );
         if (rows.length > 0) return rows;

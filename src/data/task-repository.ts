@@ -27,8 +27,6 @@ interface NewTask extends OwnedTaskName {
 }
 
 interface KeptTask extends OwnedTaskName {
-  readonly caller: string;
-  readonly request: string;
   readonly target: string;
   readonly status: "working" | "input_required" | "completed" | "failed" | "cancelled";
   readonly statusMessage: string | null;
@@ -39,6 +37,12 @@ interface KeptTask extends OwnedTaskName {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly ttlMs: number;
+}
+
+interface BegunTask extends KeptTask {
+  readonly caller: string;
+  readonly request: string;
+  readonly leftMs: number;
 }
 
 /**
@@ -52,6 +56,7 @@ export interface TaskRepository {
     most: { readonly open: number; readonly kept: number; readonly bytes: number },
   ): Promise<"made" | "open" | "kept" | "bytes" | "no_tenant">;
   find(name: OwnedTaskName): Promise<KeptTask | null>;
+  owned(ids: readonly TaskId[], of: Omit<OwnedTaskName, "taskId">): Promise<readonly TaskId[]>;
   answer(
     name: OwnedTaskName,
     by: InstanceId,
@@ -59,7 +64,7 @@ export interface TaskRepository {
   ): Promise<KeptTask | "kept" | null>;
   cancel(name: OwnedTaskName): Promise<"cancelled" | "ended" | null>;
   counts(run: TaskRunName): Promise<boolean>;
-  begin(run: TaskRunName): Promise<number | null>;
+  begin(run: TaskRunName): Promise<BegunTask | null>;
   note(run: TaskRunName, message: string): Promise<boolean>;
   save(run: TaskRunName, state: string): Promise<boolean>;
   ask(run: TaskRunName, state: string): Promise<boolean>;
@@ -74,7 +79,7 @@ export interface TaskRepository {
   }): Promise<readonly KeptTask[]>;
 }
 
-const COLUMNS = `t.tenant_id AS "tenantId", t.id AS "taskId", t.principal AS "principalKey", t.caller, t.request, t.target,
+const COLUMNS = `t.tenant_id AS "tenantId", t.id AS "taskId", t.principal AS "principalKey", t.target,
   t.status, t.status_message AS "statusMessage", t.state, t.outcome, t.run, t.poll_interval_ms AS "pollIntervalMs",
   floor(extract(epoch FROM t.created_at) * 1000)::float8 AS "createdAt",
   floor(extract(epoch FROM t.updated_at) * 1000)::float8 AS "updatedAt",
@@ -119,6 +124,16 @@ export function createTaskRepository(system: SystemDoor): TaskRepository {
         const text = `SELECT ${COLUMNS} FROM bulkhead.tasks t WHERE ${OWN}`;
         const { rows } = await db.query<KeptTask>(text, [tenantId, taskId, principalKey]);
         return rows[0] ?? null;
+      }),
+
+    owned: (ids, { tenantId, principalKey }) =>
+      system.run("keep tasks", async (db) => {
+        const { rows } = await db.query<{ id: TaskId }>(
+          `SELECT t.id FROM bulkhead.tasks t
+            WHERE t.tenant_id = $1 AND t.id = ANY ($2) AND t.expires_at > now() AND t.principal = $3`,
+          [tenantId, ids, principalKey],
+        );
+        return rows.map(({ id }) => id);
       }),
 
     answer: ({ tenantId, taskId, principalKey }, by, decide) =>
@@ -168,12 +183,12 @@ export function createTaskRepository(system: SystemDoor): TaskRepository {
 
     begin: ({ tenantId, taskId, by, run }) =>
       system.run("keep tasks", async (db) => {
-        const { rows } = await db.query<{ leftMs: number }>(
+        const { rows } = await db.query<BegunTask>(
           `UPDATE bulkhead.tasks t SET begun = true WHERE ${COUNTS}
-           RETURNING (extract(epoch FROM t.expires_at - now()) * 1000)::float8 AS "leftMs"`,
+           RETURNING ${COLUMNS}, t.caller, t.request, (extract(epoch FROM t.expires_at - now()) * 1000)::float8 AS "leftMs"`,
           [tenantId, taskId, by, run],
         );
-        return rows[0]?.leftMs ?? null;
+        return rows[0] ?? null;
       }),
     note: (run, message) => write(run, "status_message = $5, updated_at = now()", [storable(message)]),
     save: (run, state) => write(run, "state = $5", [state]),

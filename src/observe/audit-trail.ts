@@ -40,6 +40,8 @@ const MAX_BATCH = 500;
 const MAX_HELD = 50_000;
 /** How long a row that nobody waits for may stay in memory, in milliseconds: what a killed process can lose of them. */
 const LINGER_MS = 50;
+/** Pause after the store could not be reached, in milliseconds: each attempt copies what is held, and is a line in the log. */
+const RETRY_MS = 1_000;
 
 /**
  * Writes audit rows in groups: while one group is being committed the next one gathers, so that many callers share one
@@ -58,6 +60,8 @@ export function createAuditTrail(options: {
   let writing: Promise<void> | null = null;
   // After a failed commit it is not known what the database has: heads and outcomes are read again before the next.
   let doubtful = false;
+  // Then the next attempt waits for its time, however many rows come meanwhile.
+  let unreachable = false;
   // A run begins without chains. Once there was doubt, a tenant's is begun only where the database has none.
   let allHeadsKnown = true;
   let dropped = 0;
@@ -91,6 +95,7 @@ export function createAuditTrail(options: {
     });
     if (sealed.length > 0) await store.append(sealed);
     doubtful = false;
+    unreachable = false;
   };
 
   const drain = async (): Promise<void> => {
@@ -121,7 +126,7 @@ export function createAuditTrail(options: {
     } catch (cause) {
       doubtful = true;
       const [only] = batch;
-      const unreachable = cause instanceof Fault && cause.code === "database_unavailable";
+      unreachable = cause instanceof Fault && cause.code === "database_unavailable";
       if (only === undefined || unreachable) {
         fault("Audit rows could not be written.", cause);
         return { rows: batch, cause };
@@ -160,7 +165,7 @@ export function createAuditTrail(options: {
     if (writing !== null) return;
     writing = drain().finally(() => {
       writing = null;
-      if (queue.length > 0) schedule(doubtful ? 1_000 : 0);
+      if (queue.length > 0) schedule(doubtful ? RETRY_MS : 0);
     });
   };
 
@@ -180,7 +185,8 @@ export function createAuditTrail(options: {
     record(facts) {
       if (queue.length >= MAX_HELD) dropped++;
       else queue.push({ facts });
-      if (queue.length >= MAX_BATCH) start();
+      if (unreachable) schedule(RETRY_MS);
+      else if (queue.length >= MAX_BATCH) start();
       else schedule(LINGER_MS);
     },
     async close() {

@@ -9,8 +9,13 @@ const MAX_SHOWN = 8_192;
 /** Characters that are written together at the most: much longer strings cost more for each line. */
 const MAX_GATHERED = 65_536;
 
+/** Bytes that may wait for whoever reads the log: past it lines are left out, and how many is told when they are read again. */
+const MAX_WAITING = 16 * 1_048_576;
+
 /** Where log lines go. */
 export interface LineDestination {
+  /** Bytes that wait to be read, where it knows: streams do. */
+  readonly writableLength?: number;
   /** Takes whole lines, each with its line feed. */
   write(lines: string): void;
 }
@@ -26,6 +31,9 @@ export function createLogLines(options: {
   readonly level: "debug" | "info" | "warn" | "error" | "silent";
 }): (event: BulkheadEvent, more?: boolean) => void {
   let gathered = "";
+  let leftOut = 0;
+  /** Time of the last event. */
+  let last = 0;
   const log: Logger = pino(
     {
       level: options.level,
@@ -59,12 +67,25 @@ export function createLogLines(options: {
   };
 
   const writeGathered = (): void => {
-    const lines = gathered;
+    const { destination } = options;
+    if (gathered === "") return;
+    // A pipe that nobody reads any more would gather the log of weeks in our memory.
+    const isFull = (destination.writableLength ?? 0) > MAX_WAITING;
+    if (isFull) leftOut += gathered.split("\n").length - 1;
+    else if (leftOut > 0) {
+      log.warn(
+        { time: new Date(last).toISOString(), event: "log", leftOut },
+        "Log lines were left out: nobody had read them.",
+      );
+      leftOut = 0;
+    }
+    const lines = isFull ? "" : gathered;
     gathered = "";
-    if (lines !== "") options.destination.write(lines);
+    if (lines !== "") destination.write(lines);
   };
 
   const gather = (event: BulkheadEvent): void => {
+    last = event.at;
     if (event.type === "operation") gathered += operationLine(event);
     else logOther(log, event);
   };

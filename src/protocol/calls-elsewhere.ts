@@ -1,5 +1,10 @@
+import type { Eventually } from "../core/eventually.ts";
+import { Fault } from "../core/fault.ts";
 import type { TenantId } from "../core/ids.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
+import type { SignalPayloads } from "../core/signal.ts";
+import type { Rights } from "../tenancy/principal.ts";
+import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
 import type { InputRequest } from "./conversation.ts";
 import { isObject, type JsonObject } from "./json-rpc.ts";
 import type { CallOwner, HeldCall, ParkedCalls } from "./parked-calls.ts";
@@ -17,7 +22,12 @@ export interface CallsElsewhere {
   /** Brings answers to the instance that has a call, and waits for what comes of them. */
   resume(
     callId: string,
-    of: { readonly owner: CallOwner; readonly responses: JsonObject; readonly signal: AbortSignal },
+    of: {
+      readonly owner: CallOwner;
+      readonly rights: Rights;
+      readonly responses: JsonObject;
+      readonly signal: AbortSignal;
+    },
   ): Promise<TurnElsewhere>;
   close(): void;
 }
@@ -35,11 +45,13 @@ type TurnSaid =
 export function createCallsElsewhere(options: {
   readonly parked: ParkedCalls;
   readonly signals: SignalPort;
+  /** The tenant as it is now; null: it is gone. */
+  readonly current: (tenantId: TenantId) => Eventually<TenantSnapshot | null>;
   readonly random: (bytes: number) => Uint8Array;
   readonly onFault: (message: string, cause: unknown) => void;
   readonly takenWithinMs?: number;
 }): CallsElsewhere {
-  const { parked, signals, random, onFault, takenWithinMs = TAKEN_WITHIN_MS } = options;
+  const { parked, signals, current, random, onFault, takenWithinMs = TAKEN_WITHIN_MS } = options;
   /** Attempts of this instance's own callers. Bounded by the tenants' limits of operations in flight. */
   const waiting = new Map<string, { readonly tenantId: TenantId; tell(said: Said): void }>();
   /** Attempts of other instances, for calls that are here. Bounded as calls are. */
@@ -52,21 +64,34 @@ export function createCallsElsewhere(options: {
       payload: { callId: attempt, round: 0, text: JSON.stringify(said) },
     });
 
-  const serve = async (attempt: string, held: HeldCall, responses: JsonObject): Promise<void> => {
+  const serve = async (
+    attempt: string,
+    held: HeldCall,
+    { rights, responses }: SignalPayloads["call_resumed"],
+  ): Promise<void> => {
     const { call, owner } = held;
     const over = new AbortController();
-    const ctx = held.standIn({ signal: over.signal, end: () => call.end() });
-    // Its own limit: who waits elsewhere may have gone without a word.
-    const limitMs = ctx.tenant.limits.callTimeoutMs;
-    const limit = limitMs === null ? null : setTimeout(() => call.end(), limitMs).unref();
+    let limit: NodeJS.Timeout | null = null;
     serving.set(attempt, held);
     say(owner.tenantId, attempt, { kind: "taken" });
     try {
+      // As of this request, and not of the one with which the call began.
+      const snapshot = await current(owner.tenantId);
+      if (snapshot === null) throw new Fault("tenant_not_found");
+      const ctx = held.standIn({
+        signal: over.signal,
+        snapshot,
+        rights: { ...rights, permissions: new Set(rights.permissions) },
+        end: () => call.end(),
+      });
+      // Its own limit: who waits elsewhere may have gone without a word.
+      const limitMs = ctx.tenant.limits.callTimeoutMs;
+      if (limitMs !== null) limit = setTimeout(() => call.end(), limitMs).unref();
       const turn = await call.resume(ctx, responses);
       const told = say(owner.tenantId, attempt, saidOf(turn, held));
       if (!told) say(owner.tenantId, attempt, { kind: "failed" });
     } finally {
-      if (limit !== null) clearTimeout(limit);
+      clearTimeout(limit ?? undefined);
       serving.delete(attempt);
       over.abort();
     }
@@ -86,7 +111,7 @@ export function createCallsElsewhere(options: {
 
   const ends = [
     signals.subscribe("call_resumed", ({ tenantId, payload }) => {
-      const { callId: attempt, principal, responses } = payload;
+      const { callId: attempt, principal } = payload;
       const callId = attempt.slice(0, attempt.lastIndexOf("."));
       if (!parked.isOurs(callId)) return;
       const held = parked.take(callId, { tenantId, principal });
@@ -94,7 +119,7 @@ export function createCallsElsewhere(options: {
         say(tenantId, attempt, { kind: "refused", code: "request_state_invalid" });
         return;
       }
-      serve(attempt, held, responses).catch((cause: unknown) => {
+      serve(attempt, held, payload).catch((cause: unknown) => {
         held.call.end();
         say(tenantId, attempt, { kind: "failed" });
         onFault("A parked call could not go on.", cause);
@@ -111,7 +136,7 @@ export function createCallsElsewhere(options: {
   ];
 
   return {
-    resume(callId, { owner, responses, signal }) {
+    resume(callId, { owner, rights, responses, signal }) {
       const { tenantId, principal } = owner;
       const attempt = `${callId}.${Buffer.from(random(12)).toString("base64url")}`;
       return new Promise<TurnElsewhere>((resolve, reject) => {
@@ -129,8 +154,12 @@ export function createCallsElsewhere(options: {
           say(tenantId, attempt, { kind: "left" });
           reject(new AskedInVain());
         };
-        // The instance is gone, and with it the call.
-        const timer = setTimeout(() => refused(refuse("request_state_invalid")), takenWithinMs);
+        // The instance is gone, and with it the call. If it was only slow the handler must not go on for nobody.
+        const giveUp = (): void => {
+          say(tenantId, attempt, { kind: "left" });
+          refused(refuse("request_state_invalid"));
+        };
+        const timer = setTimeout(giveUp, takenWithinMs);
         signal.addEventListener("abort", leave);
         waiting.set(attempt, {
           tenantId,
@@ -153,7 +182,13 @@ export function createCallsElsewhere(options: {
             }
           },
         });
-        const payload = { callId: attempt, principal, responses };
+        const { permissions, roles, expiresAt } = rights;
+        const payload = {
+          callId: attempt,
+          principal,
+          rights: { permissions: [...permissions], roles, expiresAt },
+          responses,
+        };
         if (signal.aborted) leave();
         else if (!signals.publish({ tenantId, topic: "call_resumed", payload }))
           refused(refuse("body_too_large"));

@@ -1,6 +1,6 @@
 import type { Eventually } from "../core/eventually.ts";
 import type { Refusal } from "../core/refusal.ts";
-import type { BeginLiving } from "../tenancy/living-call.ts";
+import type { BeginLiving, Continuation } from "../tenancy/living-call.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
 import type { JsonObject } from "./json-rpc.ts";
 import type { Performed } from "./performed.ts";
@@ -39,11 +39,7 @@ export interface Conversation {
 export interface LivingRound {
   readonly ctx: TenantContext;
   /** Another context of the call, for a request that came to another instance: what is said in it goes nowhere. */
-  again(of: {
-    readonly signal: AbortSignal;
-    readonly conversation: Conversation;
-    readonly run: RunControl;
-  }): TenantContext;
+  again(of: Continuation & { readonly conversation: Conversation; readonly run: RunControl }): TenantContext;
 }
 
 /** How a handler stands it that its client has to be asked. */

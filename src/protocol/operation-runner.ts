@@ -73,6 +73,20 @@ class CallIsOver extends Fault {
   }
 }
 
+/**
+ * Why a handler is to stop. Without a stack, which would say nothing of the handler: V8 keeps with it the functions that
+ * are on it, and so the request, for as long as anybody keeps the signal.
+ */
+function reasonOf(why: Refusal | null): Fault {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return why === null ? new CallIsOver() : new Fault(why.code);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** A handler at work: ends once, by its own end, by a suspension, or by whoever stops it. */
 class RunningOperation implements RunControl {
   /** Null when it is over. What a handler leaves behind, such as a timer, keeps its context, which must keep nothing then. */
@@ -153,8 +167,7 @@ class RunningOperation implements RunControl {
   #signal(): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController();
-      if (this.#stopped !== null) this.#controller.abort(new Fault(this.#stopped.code));
-      else if (this.#of === null) this.#controller.abort(new CallIsOver());
+      if (this.#stopped !== null || this.#of === null) this.#controller.abort(reasonOf(this.#stopped));
     }
     return this.#controller.signal;
   }
@@ -162,7 +175,7 @@ class RunningOperation implements RunControl {
   #stop(why: Refusal): void {
     if (this.#of === null) return;
     this.#stopped = why;
-    this.#controller?.abort(new Fault(why.code));
+    this.#controller?.abort(reasonOf(why));
     this.#end(why, true);
   }
 
@@ -173,7 +186,7 @@ class RunningOperation implements RunControl {
     this.#deadline?.clear();
     this.#link.release();
     // A context does not outlive its call: whoever kept it finds its signal aborted and its door shut.
-    this.#controller?.abort(new CallIsOver());
+    this.#controller?.abort(reasonOf(null));
     this.#resolve({
       result,
       notes: this.#context.notes(),

@@ -45,6 +45,10 @@ export class ParkedCall implements LivingCall {
   /** Begins the handler, in its first request. */
   begin(ctx: TenantContext, begin: BeginLiving): Promise<Turn> {
     const turn = this.#serve(ctx);
+    if (this.#outcome !== null) {
+      this.#say(this.#outcome);
+      return turn;
+    }
     // A handler that throws at once is no different from one that fails later.
     Promise.resolve()
       .then(() => begin(this))
@@ -86,6 +90,10 @@ export class ParkedCall implements LivingCall {
     try {
       if (signal.aborted) this.end();
       return await serve();
+    } catch (cause) {
+      // It is not parked, so that nobody could come for it.
+      this.end();
+      throw cause;
     } finally {
       signal.removeEventListener("abort", end);
     }

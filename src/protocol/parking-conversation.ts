@@ -16,6 +16,8 @@ export interface ParkingOrder {
   /** The call that its state names; null: it begins one. */
   readonly callId: string | null;
   readonly responses: JsonObject;
+  /** Of the request, in bytes or thereabouts. */
+  readonly weigh: () => number;
   /** Makes the state that names a call. */
   readonly seal: (callId: string) => string;
 }
@@ -61,13 +63,13 @@ export class ParkingConversation implements Conversation {
     const { parked, elsewhere } = this.#places;
     if (callId === null) {
       const call = new ParkedCall();
-      const standIn: StandIn = ({ signal, end }) =>
+      const standIn: StandIn = ({ end, ...continuation }) =>
         again({
-          signal,
+          ...continuation,
           conversation: { ask: (...asked) => call.ask(...asked), step: async (_key, run) => run() },
           run: { suspend: end, waiting: (answer) => answer },
         });
-      const held: HeldCall = { id: parked.newId(), owner, call, standIn };
+      const held: HeldCall = { id: parked.newId(), owner, call, weight: this.#order.weigh(), standIn };
       return this.#serve(held, ctx, () => call.begin(ctx, begin));
     }
     if (parked.isOurs(callId)) {
@@ -75,7 +77,12 @@ export class ParkingConversation implements Conversation {
       if (held === null) return this.#refuse(refuse("request_state_invalid"));
       return this.#serve(held, ctx, () => held.call.resume(ctx, responses));
     }
-    const turn = await elsewhere.resume(callId, { owner, responses, signal: ctx.signal });
+    const turn = await elsewhere.resume(callId, {
+      owner,
+      rights: ctx.principal,
+      responses,
+      signal: ctx.signal,
+    });
     switch (turn.kind) {
       case "ended":
         return turn.value;

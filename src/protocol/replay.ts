@@ -107,7 +107,7 @@ export class ReplayConversation implements Conversation {
     }
     if (this.#questions.size === MAX_QUESTIONS)
       return Promise.reject(tooMuch(`A call may ask ${MAX_QUESTIONS} questions.`));
-    const answer = this.#answer(key, { request, digest: digestOf(request, text) }, accept);
+    const answer = this.#answer(key, { request, digest: formDigest(request, text) }, accept);
     // Who asks two questions and awaits the first never hears what became of the second.
     answer.catch(() => {});
     const question = { text, answer, awaitedBy: new Set<Awaited>() };
@@ -281,8 +281,11 @@ function remembered(text: string): unknown {
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** Of a form alone: what a model is asked may have the time in it, and a visit's address is its own. */
-function digestOf({ method, params }: InputRequest, text: string): string | null {
+/**
+ * By which a form is known again, so that an answer counts for what its user was shown. Of a form alone: what a model is
+ * asked may have the time in it, and a visit's address is its own.
+ */
+export function formDigest({ method, params }: InputRequest, text: string): string | null {
   return method === "elicitation/create" && member(params, "mode") !== "url"
     ? hash("sha256", text, "base64url")
     : null;

@@ -1,28 +1,17 @@
 import type { IncomingMessage } from "node:http";
-import type { Eventually } from "../core/eventually.ts";
 import { type Refusal, refuse } from "../core/refusal.ts";
+import { withPiece } from "./growing-buffer.ts";
 
-/**
- * Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. Gives it at once where it has
- * come already, as small ones do with their headers: once something was awaited since the request began.
- */
-export function readBody(
-  req: IncomingMessage,
-  limit: number,
-  timeoutMs: number,
-): Eventually<Buffer | Refusal> {
+/** Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. */
+export function readBody(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer | Refusal> {
   // A framework's body parser was first: nothing more would come.
-  if (req.readableEnded) return refuse("body_consumed");
+  if (req.readableEnded) return Promise.resolve(refuse("body_consumed"));
   const declared = Number(req.headers["content-length"] ?? 0);
-  if (declared > limit) return refuse("body_too_large", { data: { limit } });
+  if (declared > limit) return Promise.resolve(refuse("body_too_large", { data: { limit } }));
   // The caller has gone while its token was looked at: no event would come any more.
-  if (req.destroyed) return endedEarly();
-  if (req.complete && declared > 0 && req.readableLength === declared) {
-    const body: unknown = req.read();
-    if (Buffer.isBuffer(body)) return body;
-  }
+  if (req.destroyed) return Promise.resolve(endedEarly());
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
+    let held: Buffer | null = null;
     let size = 0;
     const finish = (result: Buffer | Refusal): void => {
       clearTimeout(timer);
@@ -33,12 +22,13 @@ export function readBody(
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
+      const length = size;
       size += chunk.length;
       if (size > limit) finish(refuse("body_too_large", { data: { limit } }));
-      else chunks.push(chunk);
+      // Nearly all bodies come in one piece.
+      else held = held === null ? chunk : withPiece(held, { length, piece: chunk, most: limit });
     };
-    const onEnd = (): void =>
-      finish(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
+    const onEnd = (): void => finish(held === null ? Buffer.alloc(0) : held.subarray(0, size));
     const onError = (): void => finish(endedEarly());
     const timer = setTimeout(() => finish(refuse("body_timeout")), timeoutMs);
     req.on("data", onData);

@@ -42,16 +42,19 @@ export interface LinkParts {
   readonly elicitations: Elicitations;
 }
 
+/** What a link uses of a request. */
+type LinkedRequest = Pick<McpRequest, "client" | "revision" | "trace" | "progressToken" | "logLevel">;
+
 /** The link of one request's handler to the client that sent it. Made for each, so it holds references and nothing more. */
 export class RequestLink implements LivingLink {
-  readonly #request: McpRequest;
+  #request: LinkedRequest;
   /** Null when the call is over: the way back leads to the connection, and to all that came by it. */
   #open: { readonly reply: Reply; readonly parts: LinkParts } | null;
   #conversation: Conversation | null = null;
   #client: Client | null = null;
   #lastProgress = Number.NEGATIVE_INFINITY;
 
-  constructor(request: McpRequest, reply: Reply, parts: LinkParts) {
+  constructor(request: LinkedRequest, reply: Reply, parts: LinkParts) {
     this.#request = request;
     this.#open = { reply, parts };
   }
@@ -60,6 +63,9 @@ export class RequestLink implements LivingLink {
   release(): void {
     this.#open = null;
     this.#conversation = null;
+    // Its arguments may be large, and a context that was kept keeps this.
+    const { client, revision, trace, progressToken, logLevel } = this.#request;
+    this.#request = { client, revision, trace, progressToken, logLevel };
   }
 
   get client(): Client {
@@ -177,9 +183,9 @@ export class RequestLink implements LivingLink {
     return conversation.live(
       {
         ctx,
-        again: (of) => {
-          const parts: LinkParts = { open: () => of.conversation, run: of.run, elicitations };
-          return ctx.continued({ signal: of.signal, link: new RequestLink(request, NOBODY, parts) });
+        again: ({ conversation: asking, run, ...continuation }) => {
+          const parts: LinkParts = { open: () => asking, run, elicitations };
+          return ctx.continued({ ...continuation, link: new RequestLink(request, NOBODY, parts) });
         },
       },
       begin,

@@ -87,10 +87,31 @@ function park(
       owner: { tenantId: principal.tenantId, principal: principalKey(principal) },
       callId,
       responses,
+      weigh: () => weightOf(owner.request.params),
       seal: (parked) => states.seal({ ...NOTHING_YET, parked }, owner),
     },
     of.places,
   );
+}
+
+/** Of one value among others, on the heap, in bytes or thereabouts. */
+const VALUE_BYTES = 32;
+
+/** Of JSON, in bytes or thereabouts. Without recursion: arguments may be nested deeper than the stack is. */
+function weightOf(value: unknown): number {
+  const rest = [value];
+  let bytes = 0;
+  while (rest.length > 0) {
+    const next = rest.pop();
+    bytes += VALUE_BYTES + (typeof next === "string" ? next.length : 0);
+    if (typeof next !== "object" || next === null) continue;
+    // One by one: a million of them are too many arguments for a call.
+    for (const [name, each] of Object.entries(next)) {
+      bytes += name.length;
+      rest.push(each);
+    }
+  }
+  return bytes;
 }
 
 const NO_RESPONSES: JsonObject = Object.freeze({});

@@ -22,12 +22,16 @@ export interface SessionRow extends SessionName {
 export interface SessionStore {
   insert(
     session: Omit<SessionRow, "subscriptions" | "unseen">,
-    most: number,
+    bound: { readonly most: number; readonly makeRoom: boolean },
   ): Promise<"opened" | "full" | "no_tenant">;
   find(names: readonly SessionName[]): Promise<readonly SessionRow[]>;
   /** Null, here and below: there is no such session. */
   setLogLevel(name: SessionName, level: string): Promise<SessionRow | null>;
-  subscribe(name: SessionName, uri: string, most: number): Promise<SessionRow | null>;
+  subscribe(
+    name: SessionName,
+    uri: string,
+    most: { readonly uris: number; readonly bytes: number },
+  ): Promise<SessionRow | null>;
   unsubscribe(name: SessionName, uri: string): Promise<SessionRow | null>;
   touch(names: readonly SessionName[]): Promise<void>;
   remove(name: SessionName): Promise<boolean>;

@@ -105,6 +105,7 @@ export function createStreamLog(options: {
   };
   const writer = createWriteBehind<StreamName & StreamEvent>({
     write,
+    ownerOf: ({ tenantId }) => tenantId,
     lingerMs: LINGER_MS,
     retryMs: RETRY_MS,
     maxBatch: { items: 500, bytes: 8 * 1_048_576 },

@@ -1,7 +1,8 @@
 import type { OperationId } from "../core/ids.ts";
 import type { Client, ClientLink, TraceContext } from "./client.ts";
-import type { Principal } from "./principal.ts";
+import type { Principal, Rights } from "./principal.ts";
 import type { Tenant, TenantContext, TenantLog, TenantSql, TenantStore } from "./tenant-context.ts";
+import type { TenantSnapshot } from "./tenant-snapshot.ts";
 
 /**
  * A call whose handler cannot be run from the top again: it lives on while its client is asked, and serves one request
@@ -20,9 +21,16 @@ export interface LivingCall {
 /** Begins the handler. What it comes to is JSON: it may have to be told to another instance. */
 export type BeginLiving = (call: LivingCall) => Promise<unknown>;
 
+/** What a later request of a call has of its own: its signal, the tenant as it is now, and what its credential gives. */
+export interface Continuation {
+  readonly signal: AbortSignal;
+  readonly snapshot: TenantSnapshot;
+  readonly rights: Rights;
+}
+
 /** A context of which another can be made, for the same call and its next request. */
 export interface ContinuableContext extends TenantContext {
-  continued(of: { readonly signal: AbortSignal; readonly link: LivingLink }): TenantContext;
+  continued(of: Continuation & { readonly link: LivingLink }): TenantContext;
 }
 
 /** A link whose client can be asked by a handler that lives on. */

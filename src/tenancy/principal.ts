@@ -19,6 +19,9 @@ export interface Principal {
   readonly expiresAt: number;
 }
 
+/** What a credential gives: the rest of a principal is the same for all credentials of one caller. */
+export type Rights = Pick<Principal, "permissions" | "roles" | "expiresAt">;
+
 export function actorOf(principal: Principal): Actor {
   return {
     kind: principal.kind,

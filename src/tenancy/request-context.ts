@@ -1,7 +1,7 @@
 import type { EventSink } from "../core/event.ts";
 import type { OperationId } from "../core/ids.ts";
 import type { Change, Client, TraceContext } from "./client.ts";
-import type { BeginLiving, ContinuableContext, LivingLink } from "./living-call.ts";
+import type { BeginLiving, ContinuableContext, Continuation, LivingLink } from "./living-call.ts";
 import type { Principal } from "./principal.ts";
 import type { Tenant, TenantContext, TenantLog, TenantSql, TenantStore } from "./tenant-context.ts";
 import type { TenantSnapshot } from "./tenant-snapshot.ts";
@@ -33,7 +33,6 @@ export class RequestContext implements ContinuableContext {
   readonly #signal: () => AbortSignal;
   readonly #link: LivingLink;
   readonly #ports: ContextPorts;
-  readonly #snapshot: TenantSnapshot;
   #sql: TenantSql | undefined;
   #store: TenantStore | undefined;
   #notes: Map<string, AuditNotes[string]> | null = null;
@@ -49,7 +48,6 @@ export class RequestContext implements ContinuableContext {
   }) {
     // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
     const { id, slug, name, plan, limits, settings } = of.snapshot;
-    this.#snapshot = of.snapshot;
     this.tenant = Object.freeze({ id, slug, name, plan, limits, settings });
     // The set is a copy: the principal's own is remembered with the token, for its next requests.
     this.principal = Object.freeze({ ...of.principal, permissions: new Set(of.principal.permissions) });
@@ -136,10 +134,16 @@ export class RequestContext implements ContinuableContext {
     return this.#link.live(this, begin);
   }
 
-  continued({ signal, link }: { readonly signal: AbortSignal; readonly link: LivingLink }): RequestContext {
+  continued({
+    signal,
+    snapshot,
+    rights,
+    link,
+  }: Continuation & { readonly link: LivingLink }): RequestContext {
+    if (snapshot.id !== this.tenant.id) throw new TypeError("A call goes on in its own tenant.");
     return new RequestContext({
-      snapshot: this.#snapshot,
-      principal: this.principal,
+      snapshot,
+      principal: { ...this.principal, ...rights },
       operationId: this.operationId,
       signal: () => signal,
       link,

@@ -236,6 +236,20 @@ test.each([
   await expect(failed).rejects.toMatchObject({ refusal: { code: expected, detail: "It is like this." } });
 });
 
+test("a resource that the server does not have is refused as any other, with its URI", async () => {
+  const server = await adoptSdkServer(() => {
+    const made = new McpServer({ name: "test", version: "1" });
+    made.registerResource("gone", "a://gone", {}, () => {
+      throw new McpError(-32_002, "It is gone.");
+    });
+    return made;
+  });
+  const reading = Promise.resolve(server.resources?.[0]?.read({}, context(), "a://gone"));
+  await expect(reading).rejects.toMatchObject({
+    refusal: { code: "resource_unknown", detail: "It is gone.", data: { uri: "a://gone" } },
+  });
+});
+
 describe("options", () => {
   const build = serverWith({ one: () => nothing, two: () => nothing });
 
@@ -259,14 +273,16 @@ describe("options", () => {
     expect(tools[1]?.definition.tenants).toEqual(["acme"]);
   });
 
-  test.each(["requires", "toolSet", "tenants", "readOnly"])(
-    "that name in %s what the server does not have are refused",
-    async (option) => {
-      const adopting = adoptSdkServer(build, { [option]: { one: "x", onee: "x" } });
-      await expect(adopting).rejects.toMatchObject({
-        code: "server_invalid",
-        detail: `${option} names "onee", which the adopted server does not have.`,
-      });
-    },
-  );
+  test.each([
+    ["requires", "x"],
+    ["toolSet", "x"],
+    ["tenants", ["acme"]],
+    ["readOnly", true],
+  ])("that name in %s what the server does not have are refused", async (option, value) => {
+    const adopting = adoptSdkServer(build, { [option]: { one: value, onee: value } });
+    await expect(adopting).rejects.toMatchObject({
+      code: "server_invalid",
+      detail: `${option} names "onee", which the adopted server does not have.`,
+    });
+  });
 });

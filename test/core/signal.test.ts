@@ -13,11 +13,17 @@ const SAMPLES: { readonly [T in SignalTopic]: SignalPayloads[T] } = {
   session_ended: { sessionId },
   session_changed: { sessionId },
   stream_opened: { sessionId, streamId: "s" },
+  stream_resumed: { sessionId, streamId: "s" },
   stream_written: { sessionId, streamId: "s", seq: 3 },
   client_answer: { sessionId, requestId: "r", message: { result: { text: "\u0000\ud800" } } },
   client_cancelled: { sessionId, requestId: 7 },
   task_changed: { taskId: ids.task() },
-  call_resumed: { callId: "c", principal: "p", responses: { a: 1 } },
+  call_resumed: {
+    callId: "c",
+    principal: "p",
+    rights: { permissions: ["a:b"], roles: [], expiresAt: 9 },
+    responses: { a: 1 },
+  },
   call_answered: { callId: "c", round: 2, text: "t" },
 };
 
@@ -43,6 +49,9 @@ describe("a signal that was written", () => {
     expect(parse("list_changed", ["tools"])).toBeNull();
     expect(parse("list_changed", { list: "moons" })).toBeNull();
     expect(parse("session_ended", { sessionId: "ses_x" })).toBeNull();
+    const { call_resumed: resumed } = SAMPLES;
+    for (const wrong of [{ permissions: [1] }, { roles: "all" }, { expiresAt: null }])
+      expect(parse("call_resumed", { ...resumed, rights: { ...resumed.rights, ...wrong } })).toBeNull();
     expect(parseSignal({ tenantId, topic: "list_changed", payload: "{" })).toBeNull();
   });
 });

@@ -6,17 +6,26 @@ import { createWriteBehind } from "../../src/core/write-behind.ts";
 const UNREACHABLE = new Fault("database_unavailable");
 
 /** A store that can be stopped, and that refuses rows named "bad". */
-function setUp(bounds: { batch?: number; held?: number; heldBytes?: number; lingerMs?: number } = {}) {
+function setUp(
+  bounds: {
+    batch?: number;
+    held?: number;
+    heldBytes?: number;
+    lingerMs?: number;
+    ownerOf?: (item: string) => string;
+  } = {},
+) {
   const batches: string[][] = [];
   const faults: string[] = [];
-  const state = { down: false };
+  const state = { down: false, held: Promise.resolve() };
   const writer = createWriteBehind<string>({
     write: async (batch) => {
-      await Promise.resolve();
+      await state.held;
       if (state.down) throw UNREACHABLE;
       if (batch.includes("bad")) throw new TypeError("refused");
       batches.push([...batch]);
     },
+    ...(bounds.ownerOf === undefined ? {} : { ownerOf: bounds.ownerOf }),
     lingerMs: bounds.lingerMs ?? 0,
     retryMs: 1,
     maxBatch: { items: bounds.batch ?? 100, bytes: 100 },
@@ -72,6 +81,45 @@ describe("what is written behind", () => {
       expect(faults.join()).toMatch(/4 rows could not be written/);
       await writer.close();
     }
+  });
+
+  it("is lost by the owner of the most, be it by count or by weight, and nobody waits for what is lost", async () => {
+    const setUpOwners = { items: { held: 4, heldBytes: 1_000 }, bytes: { held: 100, heldBytes: 40 } };
+    for (const bounds of Object.values(setUpOwners)) {
+      const { writer, batches, faults, state } = setUp({ ...bounds, ownerOf: (item) => item.charAt(0) });
+      state.down = true;
+      for (const item of ["b1", "a1", "a2", "b2", "a3", "a4", "a5"]) writer.add(item, 10);
+      const held = writer.flush();
+      await expect(held).rejects.toThrow(UNREACHABLE.message);
+      state.down = false;
+      await writer.flush();
+      expect(batches.flat()).toEqual(["b1", "b2", "a4", "a5"]);
+      expect(faults.join()).toMatch(/3 rows could not be written/);
+      await writer.close();
+    }
+  });
+
+  it("is written before a flush of it resolves, whatever is lost of what came later", async () => {
+    const { writer, batches, state } = setUp({
+      held: 3,
+      ownerOf: (item) => item.charAt(0),
+      lingerMs: 60_000,
+    });
+    let goOn = (): void => {};
+    state.held = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    writer.add("a1", 1);
+    const first = writer.flush();
+    // It is not held any more, and not written yet.
+    const again = writer.flush().then(() => batches.flat().includes("a1"));
+    writer.add("a2", 1);
+    const flushed = writer.flush().then(() => batches.flat().includes("a2"));
+    for (const item of numbers(6)) writer.add(`b${item}`, 1);
+    goOn();
+    expect(await Promise.all([again, flushed])).toEqual([true, true]);
+    await first;
+    await writer.close();
   });
 
   it("loses the rows that the store refuses, and only those", async () => {

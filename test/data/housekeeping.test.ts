@@ -76,3 +76,27 @@ test("unused sessions, tasks past their time, old signals and old events of stre
     await database.drop();
   }
 });
+
+test("a revocation stays after its time as long as its tenant has an open task from before", async () => {
+  const database = await createTestDatabase();
+  const [acme, globex] = ["tnt_0123456789abcdefghjkmnpqrs", "tnt_1123456789abcdefghjkmnpqrs"];
+  try {
+    await database.admin(`
+      INSERT INTO bulkhead.tenants (id, slug, name, plan) VALUES ('${acme}', 'acme', 'Acme', 'free'), ('${globex}', 'globex', 'Globex', 'free');
+      INSERT INTO bulkhead.revocations (id, tenant_id, kind, issuer, value, expires_at, created_by)
+        SELECT 'rev_' || lpad(row_number() OVER ()::text, 26, '0'), tenant, 'token', 'https://issuer.example', n::text, now() - make_interval(hours => n), '{}'
+          FROM unnest(ARRAY['${acme}', '${globex}']) AS tenant, unnest(ARRAY[1, 3]) AS n;
+      INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, status, state, rerun, ttl_ms, poll_interval_ms, created_at, expires_at)
+        SELECT tenant, 'task_' || lpad('1', 26, '0'), 'p', '{}', '{}', 't', status, '{}', false, 1, 1, now() - interval '2 hours', now() + interval '1 hour'
+          FROM (VALUES ('${acme}', 'input_required'), ('${globex}', 'completed')) AS v (tenant, status)`);
+    const left = () =>
+      database.admin("SELECT tenant_id, value FROM bulkhead.revocations ORDER BY tenant_id, value");
+    await removeExpired(database.system);
+    expect(await left()).toEqual([{ tenant_id: acme, value: "1" }]);
+    await database.admin("UPDATE bulkhead.tasks SET status = 'cancelled'");
+    await removeExpired(database.system);
+    expect(await left()).toEqual([]);
+  } finally {
+    await database.drop();
+  }
+});

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Fault } from "../../src/core/fault.ts";
 import { createIdSource, type TenantId } from "../../src/core/ids.ts";
 import type { Signal } from "../../src/core/signal.ts";
 import { connectionSettings, doorSettings } from "../../src/data/connection-settings.ts";
@@ -164,6 +165,46 @@ describe("signals between instances", () => {
     expect(page.last).toBe(false);
     await other.catchUp();
     expect(sizes).toEqual(megabytes);
+  });
+
+  it("may be 32 MB a minute of a tenant's large ones, and any number of small ones", async () => {
+    let now = 0;
+    const telling = await startSignals(database.system, () => now);
+    const answer = (tenantId: TenantId, length: number): Signal => ({
+      tenantId,
+      topic: "call_answered",
+      payload: { callId: "c", round: 1, text: "x".repeat(length) },
+    });
+    const four = 4 * 1_048_576 - 100;
+    for (let i = 0; i < 8; i++) expect(telling.publish(answer(acme, four))).toBe(true);
+    expect(telling.publish(answer(acme, 20_000))).toBe(false);
+    now += 59_999;
+    expect(telling.publish(answer(acme, 20_000))).toBe(false);
+    expect(telling.publish(answer(globex, four))).toBe(true);
+    expect(telling.publish(answer(acme, 1_000))).toBe(true);
+    now += 1;
+    expect(telling.publish(answer(acme, 20_000))).toBe(true);
+    await telling.close();
+  });
+
+  it("of a tenant that tells more than can be held are lost, and no other tenant's", async () => {
+    let isDown = false;
+    const telling = await startSignals({
+      ...database.system,
+      run: (reason, work) =>
+        isDown ? Promise.reject(new Fault("database_unavailable")) : database.system.run(reason, work),
+    });
+    isDown = true;
+    const uris = urisHeard(other);
+    telling.publish(updated("notes://globex", globex));
+    for (let n = 0; n < 10_002; n++) telling.publish(updated(`notes://${n}`));
+    await expect(telling.flush()).rejects.toThrow(Fault);
+    isDown = false;
+    await telling.flush();
+    await other.catchUp();
+    expect(uris).toHaveLength(10_000);
+    expect(uris.slice(0, 2)).toEqual(["notes://globex", "notes://3"]);
+    await telling.close();
   });
 
   it("reach the other listeners where one fails, and an ended one no more", async () => {

@@ -64,14 +64,21 @@ const find = (tenantId: TenantId, taskId: TaskId, principalKey = "ada") =>
 
 describe("a task", () => {
   test("is found by its tenant and its principal, and is as it was made", async () => {
-    const { taskId, request } = await made();
+    const { taskId, request, run } = await made();
     expect(await find(acme, taskId)).toMatchObject({
-      ...{ taskId, request, status: "working", statusMessage: null, outcome: null, run: 1, ttlMs: 3_600_000 },
+      ...{ taskId, status: "working", statusMessage: null, outcome: null, run: 1, ttlMs: 3_600_000 },
     });
+    // What may be large is for its runs alone, and not for every question of its client's.
+    expect(await find(acme, taskId)).not.toHaveProperty("request");
+    expect(await tasks.begin(run)).toMatchObject({ taskId, request, caller: "{}" });
     expect(await find(acme, taskId, "bob")).toBeNull();
     expect(await find(globex, taskId)).toBeNull();
     expect(await tasks.cancel({ tenantId: acme, taskId, principalKey: "bob" })).toBeNull();
     expect(await tasks.cancel({ tenantId: globex, taskId, principalKey: "ada" })).toBeNull();
+    const both = [taskId, ids.task()];
+    expect(await tasks.owned(both, { tenantId: acme, principalKey: "ada" })).toEqual([taskId]);
+    expect(await tasks.owned(both, { tenantId: acme, principalKey: "bob" })).toEqual([]);
+    expect(await tasks.owned(both, { tenantId: globex, principalKey: "ada" })).toEqual([]);
     const decide = () => ({ state: "{}", resumes: true });
     expect(await tasks.answer({ tenantId: acme, taskId, principalKey: "bob" }, here, decide)).toBeNull();
     expect((await find(acme, taskId))?.status).toBe("working");
@@ -81,6 +88,7 @@ describe("a task", () => {
     const { run, ...task } = await made({ rerun: true });
     await database.admin("UPDATE bulkhead.tasks SET expires_at = now()");
     expect(await find(acme, task.taskId)).toBeNull();
+    expect(await tasks.owned([task.taskId], task)).toEqual([]);
     expect(await tasks.cancel(task)).toBeNull();
     expect(await tasks.end(run, "completed", "{}")).toBe(false);
     expect(await tasks.counts(run)).toBe(false);
@@ -149,7 +157,7 @@ describe("a tenant", () => {
 describe("a run", () => {
   test("says nothing any more when the task was cancelled", async () => {
     const { run, ...task } = await made();
-    expect(await tasks.begin(run)).toBeGreaterThan(3_590_000);
+    expect((await tasks.begin(run))?.leftMs).toBeGreaterThan(3_590_000);
     expect(await tasks.note(run, "half\0way")).toBe(true);
     expect((await find(acme, task.taskId))?.statusMessage).toBe("half\uFFFDway");
     expect(await tasks.cancel(task)).toBe("cancelled");

@@ -173,6 +173,23 @@ describe("the audit trail", () => {
     expectChain(store.rows, "a");
   });
 
+  test("asks a store that does not answer now and then, however many rows come meanwhile", async () => {
+    const store = memoryStore();
+    const { audit, events } = trail(store);
+    store.fail = "before";
+    for (let round = 0; round < 20; round++) {
+      for (let i = 0; i < 600; i++) audit.record(facts("a", `op${round}-${i}`));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    // The first, and one for which the timer ran already.
+    expect(store.batches).toBeLessThanOrEqual(2);
+    expect(events.length).toBe(store.batches);
+    store.fail = "no";
+    await audit.close();
+    expect(store.rows).toHaveLength(12_000);
+    expectChain(store.rows, "a");
+  });
+
   test("a row that the database refuses fails alone, and nobody else's with it", async () => {
     const store = memoryStore();
     const append = store.append.bind(store);

@@ -115,3 +115,29 @@ test("many lines are written in parts, and none is lost", () => {
     Array.from({ length: 500 }, (_unused, i) => i),
   );
 });
+
+test("a log that nobody reads takes no more than a bounded part of the memory, and says what is missing", () => {
+  const written: string[] = [];
+  const destination = {
+    writableLength: 0,
+    write(lines: string) {
+      written.push(lines);
+      this.writableLength += lines.length;
+    },
+  };
+  const log = createLogLines({ destination, instanceId: INSTANCE, level: "info" });
+  const event = { ...operation, target: "x".repeat(60_000) };
+  for (let i = 0; i < 400; i++) log(event, i % 2 === 0);
+  expect(destination.writableLength).toBeLessThan(17_000_000);
+  const lines = written.join("").split("\n").length - 1;
+  destination.writableLength = 0;
+  written.length = 0;
+  log(operation);
+  const [, told] = written.join("").split("\n");
+  expect(JSON.parse(told ?? "")).toMatchObject({
+    level: "warn",
+    time: "2026-11-21T09:08:07.006Z",
+    event: "log",
+    leftOut: 400 - lines,
+  });
+});

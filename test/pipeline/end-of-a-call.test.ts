@@ -1,12 +1,16 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { CallerError, defineServer, defineTool } from "../../src/catalog/define.ts";
 import { currentTenant, type TenantContext } from "../../src/tenancy/tenant-context.ts";
+import { heldMemory } from "../support/held-memory.ts";
 import { callTool, mcpMessage, send } from "../support/mcp-request.ts";
 import { startTestServer, type TestServer } from "../support/running-server.ts";
 
 /** What handlers left behind, for the tests to look at. */
 const kept: { context?: TenantContext; ran: string[]; aborted: string[] } = { ran: [], aborted: [] };
+
+const hoard: TenantContext[] = [];
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -19,6 +23,25 @@ const server = defineServer({
       description: "Keeps its context.",
       run: (_input, ctx) => {
         kept.context = ctx;
+        return "kept";
+      },
+    }),
+    defineTool({
+      name: "keep_used_context",
+      description: "Uses its context, and keeps it.",
+      run: async (_input, ctx) => {
+        kept.context = ctx;
+        await ctx.store.put("now", 1);
+        return "kept";
+      },
+    }),
+    defineTool({
+      name: "hoard",
+      description: "Keeps all of its contexts.",
+      input: z.object({ signals: z.boolean() }),
+      run: ({ signals }, ctx) => {
+        hoard.push(ctx);
+        if (signals) ctx.signal.addEventListener("abort", () => {});
         return "kept";
       },
     }),
@@ -81,15 +104,32 @@ const outcomes = (
     [operation],
   );
 
-test("a context that was kept beyond its call is of no use", async () => {
-  expect((await callTool(running.acme.mcp, running.acme.token, "keep_context")).status).toBe(200);
-  const { context } = kept;
-  expect(context?.signal.aborted).toBe(true);
-  await expect(Promise.resolve(context?.sql.unsafe("SELECT 1"))).rejects.toMatchObject({
-    code: "context_missing",
-  });
-  await expect(context?.store.put("later", 1)).rejects.toMatchObject({ code: "context_missing" });
-});
+test.each(["keep_context", "keep_used_context"])(
+  "a context that was kept beyond its call is of no use: %s",
+  async (name) => {
+    const { json } = await callTool(running.acme.mcp, running.acme.token, name);
+    expect(json.result.content).toEqual([{ type: "text", text: "kept" }]);
+    const { context } = kept;
+    expect(context?.signal.aborted).toBe(true);
+    await expect(Promise.resolve(context?.sql.unsafe("SELECT 1"))).rejects.toMatchObject({
+      code: "context_missing",
+    });
+    await expect(context?.store.put("later", 1)).rejects.toMatchObject({ code: "context_missing" });
+  },
+);
+
+test.each([false, true])(
+  "a context that was kept beyond its call keeps nothing of the request, signal used: %s",
+  async (signals) => {
+    const text = "x".repeat(800_000);
+    const call = () => callTool(running.acme.mcp, running.acme.token, "hoard", { signals, text });
+    await call();
+    const before = heldMemory();
+    for (let n = 0; n < 20; n++) expect((await call()).status).toBe(200);
+    await expect.poll(() => heldMemory() - before).toBeLessThan(6_000_000);
+    expect(hoard.length).toBeGreaterThan(20);
+  },
+);
 
 test("calls of two tenants at once each run for their own", async () => {
   const answers = await Promise.all(

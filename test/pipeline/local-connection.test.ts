@@ -319,6 +319,30 @@ test("a batch of 2025-03-26 has one answer, each member its own; other revisions
   expect((await newer.until(({ error }) => error !== undefined)).error.code).toBe(-32600);
 });
 
+test("a session that was idle for too long is made again, also where that failed once", async () => {
+  const client = await begin({ tenant: "globex", subject: "grace" });
+  const { admin } = server.database;
+  await admin(
+    `CREATE FUNCTION bulkhead.no_more() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no more''; END'`,
+  );
+  await admin(
+    "CREATE TRIGGER no_more BEFORE INSERT ON bulkhead.sessions EXECUTE FUNCTION bulkhead.no_more()",
+  );
+  await admin(
+    "DELETE FROM bulkhead.sessions s USING bulkhead.tenants t WHERE t.id = s.tenant_id AND t.slug = 'globex'",
+  );
+  let id = 1;
+  const ping = async () => (await client.askEarlier(id++, "tools/list")).error?.data.code;
+  await expect.poll(ping, { timeout: 15_000 }).toBe("internal");
+  await admin("DROP FUNCTION bulkhead.no_more() CASCADE");
+  expect(await Promise.all([ping(), ping(), ping()])).toEqual([undefined, undefined, undefined]);
+  const rows = await admin(
+    "SELECT 1 FROM bulkhead.sessions s JOIN bulkhead.tenants t ON t.id = s.tenant_id WHERE t.slug = 'globex'",
+  );
+  expect(rows).toHaveLength(1);
+  await client.connection.close();
+});
+
 // ---- the end -----------------------------------------------------------------------------------------------------------
 
 test("the end of the input lets what is under way be answered, and then it is over", async () => {
@@ -327,6 +351,12 @@ test("the end of the input lets what is under way be answered, and then it is ov
   client.input.end();
   expect(await client.connection.ended).toBe(null);
   expect(client.received.map(({ id }) => id)).toEqual([1]);
+});
+
+test("an input that is gone without an end is the end as well", async () => {
+  const client = await connect();
+  client.input.destroy();
+  expect(await client.connection.ended).toBe(null);
 });
 
 test("what does not end after the end of the input is cancelled", async () => {

@@ -6,28 +6,36 @@ import { ParkedCall } from "../../src/protocol/parked-call.ts";
 import { type CallOwner, createParkedCalls, type HeldCall } from "../../src/protocol/parked-calls.ts";
 import type { SignalPort } from "../../src/protocol/signal-port.ts";
 import type { TenantContext } from "../../src/tenancy/tenant-context.ts";
+import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 const ids = createIdSource(Date.now);
 const owner: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
 let randoms = 0;
 const random = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(++randoms);
 
-// biome-ignore lint/suspicious/noExplicitAny: a context of which these parts look at nothing but its limits.
-const ctx = { tenant: { limits: { callTimeoutMs: 50 } } } as any as TenantContext;
+/** A context of which these parts look at nothing but its limits. */
+const contextOf = (callTimeoutMs: number | null) =>
+  ({ tenant: { limits: { callTimeoutMs } } }) as unknown as TenantContext;
+const ctx = contextOf(50);
+const unlimited = contextOf(null);
 
-function places(bounds: { parkedMs?: number; ofTenant?: number; inAll?: number } = {}) {
+type Bounds = NonNullable<Parameters<typeof createParkedCalls>[0]["bounds"]>;
+const WEIGHTLESS = { weight: Number.POSITIVE_INFINITY };
+
+function places(bounds: Bounds = {}) {
   return createParkedCalls({ instanceId: ids.instance(), random, bounds });
 }
 
-function held(id: string, of: CallOwner = owner): HeldCall {
-  return { id, owner: of, call: new ParkedCall(), standIn: () => ctx };
+function held(id: string, of: CallOwner = owner, weight = 0): HeldCall {
+  return { id, owner: of, call: new ParkedCall(), weight, standIn: () => ctx };
 }
 
+const snapshot = tenantSnapshot("acme");
 const question = { method: "elicitation/create", params: {} } as const;
 
 describe("calls that are parked", () => {
   test("are as many for a tenant, and in all, as there may be: what is beyond ends", () => {
-    const parked = places({ ofTenant: 2, inAll: 3 });
+    const parked = places({ ofTenant: { ...WEIGHTLESS, calls: 2 }, inAll: { ...WEIGHTLESS, calls: 3 } });
     const other: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
     expect(parked.park(held("a"))).toBeNull();
     expect(parked.park(held("b"))).toBeNull();
@@ -38,6 +46,18 @@ describe("calls that are parked", () => {
     expect(parked.park(held("e", other))).toMatchObject({ code: "rate_limited" });
     expect(parked.take("a", owner)).not.toBeNull();
     expect(parked.park(held("f", other))).toBeNull();
+    parked.close();
+  });
+
+  test("are as heavy for a tenant, and in all, as they may be", () => {
+    const parked = places({ ofTenant: { calls: 9, weight: 20 }, inAll: { calls: 9, weight: 30 } });
+    const other: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
+    expect(parked.park(held("a", owner, 11))).toBeNull();
+    expect(parked.park(held("b", owner, 10))).toMatchObject({ code: "rate_limited" });
+    expect(parked.park(held("c", other, 19))).toBeNull();
+    expect(parked.park(held("d", owner, 1))).toMatchObject({ code: "rate_limited" });
+    parked.take("c", other);
+    expect(parked.park(held("e", owner, 9))).toBeNull();
     parked.close();
   });
 
@@ -78,6 +98,29 @@ test("a handler has a context only while a request waits for it", async () => {
   expect(() => call.current()).toThrow(expect.objectContaining({ code: "context_missing" }));
 });
 
+test("a call whose caller has left before it began does not begin", async () => {
+  const call = new ParkedCall();
+  const run = vi.fn(async () => null);
+  const turn = await call.whileWanted(AbortSignal.abort(), () => call.begin(ctx, run));
+  expect(turn.kind).toBe("failed");
+  expect(run).not.toHaveBeenCalled();
+});
+
+test("a call whose answers cannot be looked at ends: it is parked no more, and nobody could come for it", async () => {
+  const call = new ParkedCall();
+  let asking: Promise<unknown> = Promise.resolve();
+  await call.begin(ctx, () => {
+    asking = call.ask("q", question, () => {
+      throw new RangeError("too deep");
+    });
+    return asking;
+  });
+  const { signal } = new AbortController();
+  await expect(call.whileWanted(signal, () => call.resume(ctx, { q: {} }))).rejects.toThrow("too deep");
+  expect(call.signal.aborted).toBe(true);
+  await expect(asking).rejects.toThrow("The run ended here");
+});
+
 /** Instances that hear each other, and nobody who reads between the lines. */
 function bus(): { port(): SignalPort; readonly said: Signal[] } {
   const listeners: { readonly of: object; readonly topic: SignalTopic; hear(signal: never): void }[] = [];
@@ -109,13 +152,15 @@ describe("a call that is parked elsewhere", () => {
     const { port, said } = bus();
     const [here, there] = [places(), places()];
     const onFault = (_message: string, cause: unknown) => void faults.push(cause);
-    const of = { random, onFault, takenWithinMs: 40 };
+    const of = { random, onFault, takenWithinMs: 40, current: () => snapshot };
     const ours = createCallsElsewhere({ ...of, parked: here, signals: port() });
     createCallsElsewhere({ ...of, parked: there, signals: port() });
-    return { ours, there, said, port };
+    return { ours, there, said, port, of };
   };
+  const rights = { permissions: new Set(["a:read"]), roles: ["author"], expiresAt: 7 };
   const order = (more: object = {}) => ({
     owner,
+    rights,
     responses: {},
     signal: new AbortController().signal,
     ...more,
@@ -135,6 +180,40 @@ describe("a call that is parked elsewhere", () => {
     there.park(await asking(id, async (answer) => ({ answer })));
     const turn = await ours.resume(id, order({ responses: { q: { action: "accept" } } }));
     expect(turn).toEqual({ kind: "ended", value: { answer: { action: "accept" } } });
+  });
+
+  test("goes on with the rights of the request, and its tenant as it is then", async () => {
+    const { ours, there } = setting();
+    const id = there.newId();
+    const standIn = vi.fn(() => ctx);
+    there.park({ ...(await asking(id, async () => null)), standIn });
+    await ours.resume(id, order({ responses: { q: {} } }));
+    expect(standIn).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ snapshot, rights }));
+  });
+
+  test("ends where its tenant is gone", async () => {
+    const { ours, port, of } = setting();
+    const parked = places();
+    createCallsElsewhere({ ...of, parked, signals: port(), current: () => null });
+    const call = await asking(parked.newId(), async () => null);
+    parked.park(call);
+    expect(await ours.resume(call.id, order({ responses: { q: {} } }))).toMatchObject({ kind: "refused" });
+    expect(call.call.signal.aborted).toBe(true);
+  });
+
+  test("ends where its instance hears of the answers when nobody waits any more", async () => {
+    const { there, port, of } = setting();
+    const call = await asking(there.newId(), () => new Promise(() => {}));
+    there.park({ ...call, standIn: () => unlimited });
+    // Its words come late, but in order.
+    const late = port();
+    const held: Signal[] = [];
+    const slow: SignalPort = { ...late, publish: (signal) => held.push(signal) > 0 };
+    const ours = createCallsElsewhere({ ...of, parked: places(), signals: slow, takenWithinMs: 1 });
+    const refused = await ours.resume(call.id, order({ responses: { q: {} } }));
+    expect(refused).toMatchObject({ kind: "refused", refusal: { code: "request_state_invalid" } });
+    for (const signal of held) late.publish(signal);
+    await vi.waitUntil(() => call.call.signal.aborted);
   });
 
   test("cannot go on where its instance has it no more, for whomever else, or is gone", async () => {

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isRefusal } from "../../src/core/refusal.ts";
 import { checkMediaType, readBody } from "../../src/protocol/request-body.ts";
+import { heldMemory } from "../support/held-memory.ts";
 
 const LIMIT = 1_000;
 /** Long, so that a busy machine does not take what is at once for what came too late. */
@@ -143,6 +145,24 @@ describe("a body that does not come", () => {
     socket.write(`${head("Content-Length: 2")}{}`);
     expect((await outcome).words).toBe('body_consumed ""');
   });
+});
+
+test("a body of many small pieces holds little more than its bytes", async () => {
+  const PIECES = 100_000;
+  const req = new PassThrough();
+  const reading = readBody(
+    Object.assign(req, { headers: {} }) as unknown as IncomingMessage,
+    PIECES,
+    LONG_MS,
+  );
+  const before = heldMemory();
+  for (let i = 0; i < PIECES; i++) req.emit("data", Buffer.from([i & 0x7f]));
+  // As a list of pieces it was 100 times as much.
+  expect(heldMemory() - before).toBeLessThan(8 * PIECES);
+  req.emit("end");
+  const body = await reading;
+  if (isRefusal(body)) throw new TypeError(body.code);
+  expect(body.equals(Buffer.from(Array.from({ length: PIECES }, (_, i) => i & 0x7f)))).toBe(true);
 });
 
 test.each<[type: string | undefined, accept: string | undefined, answer: string]>([

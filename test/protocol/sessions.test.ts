@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createIdSource, type TenantId } from "../../src/core/ids.ts";
-import { isRefusal, type Refusal } from "../../src/core/refusal.ts";
+import { isRefusal, type Refusal, refuse } from "../../src/core/refusal.ts";
 import { createSessionRepository } from "../../src/data/session-repository.ts";
 import type { Session } from "../../src/protocol/session.ts";
 import type { SessionStore } from "../../src/protocol/session-store.ts";
@@ -146,6 +146,28 @@ describe("a session", () => {
     ).toMatchObject({ kind: "refusal", code: "params_invalid" });
   });
 
+  it("takes the place of the one that whoever has the most has not used for longest, where that may be", async () => {
+    await database.admin(
+      `INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client, seen_at)
+       SELECT CASE WHEN n > 10000 THEN $2 ELSE $1 END, 'ses_' || lpad(n::text, 26, '0'),
+              CASE WHEN n <= 3000 THEN 'ann' ELSE 'bob' END, '2025-11-25', '{}', now() - n * interval '1 second'
+         FROM generate_series(1, 12000) AS n`,
+      [acme, globex],
+    );
+    const session = { tenantId: acme, principalKey: "ann", revision: "2025-11-25", client: CLIENT } as const;
+    const over = refuse("rate_limited", { data: { limit: "requestsPerMinute" } });
+    expect(await one.sessions.create({ ...session, mayMakeRoom: () => over })).toBe(over);
+    const made = await Promise.all(
+      [one, other].map(({ sessions }) => sessions.create({ ...session, mayMakeRoom: () => null })),
+    );
+    expect(made).toMatchObject([{ principalKey: "ann" }, { principalKey: "ann" }]);
+    const gone = await database.admin<{ n: number }>(
+      `SELECT n FROM generate_series(1, 12000) AS n
+        WHERE NOT EXISTS (SELECT FROM bulkhead.sessions s WHERE s.id = 'ses_' || lpad(n::text, 26, '0')) ORDER BY n`,
+    );
+    expect(gone.map(({ n }) => n)).toEqual([9_999, 10_000]);
+  });
+
   it("is refused where the tenant has 10,000, however many ask at once, and where it is gone", async () => {
     await database.admin(
       `INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client)
@@ -266,6 +288,20 @@ describe("a session in memory", () => {
   });
 });
 
+it("no more of what clients say of themselves is held in memory than it can take once parsed", async () => {
+  const store = { ...createSessionRepository(database.system), insert: async () => "opened" as const };
+  const sessions = createSessions({ store, signals: one.signals, ids, clock: one.clock, onFault: () => {} });
+  const client = { ...CLIENT, capabilities: { experimental: { x: "x".repeat(16_000) } } };
+  const create = async () =>
+    opened(await sessions.create({ tenantId: acme, principalKey: "ann", revision: "2025-11-25", client }));
+  const first = await create();
+  for (let n = 0; n < 500; n++) await create();
+  expect(sessions.get(acme, first.id, "ann")).toBe(first);
+  for (let n = 0; n < 530; n++) await create();
+  expect(await sessions.get(acme, first.id, "ann")).not.toBe(first);
+  await sessions.close();
+});
+
 describe("what a client sets in its session", () => {
   it("is in effect for its next request, on every instance", async () => {
     const session = await open();
@@ -299,6 +335,17 @@ describe("what a client sets in its session", () => {
       expect(await one.sessions.subscribe(session, uri)).toMatchObject({ code: "params_invalid" });
       expect(await one.sessions.unsubscribe(session, uri)).toMatchObject({ id: session.id });
     }
+  });
+
+  it("is 64 KB of subscriptions at most: they are read with every look at the session", async () => {
+    const session = await open();
+    const uri = (n: number): string => `n://${String(n).padStart(2_044, "x")}`;
+    await database.admin("UPDATE bulkhead.sessions SET subscriptions = $1", [
+      Array.from({ length: 31 }, (_, n) => uri(n)),
+    ]);
+    expect(await one.sessions.subscribe(session, uri(31))).toMatchObject({ id: session.id });
+    expect(await one.sessions.subscribe(session, "n://1")).toMatchObject({ code: "rate_limited" });
+    expect(await one.sessions.subscribe(session, uri(7))).toMatchObject({ id: session.id });
   });
 
   it("is refused where the session has ended, and is another tenant's never", async () => {

@@ -1,11 +1,18 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Fault } from "../../src/core/fault.ts";
 import { createIdSource, type SessionId, type TenantId } from "../../src/core/ids.ts";
 import type { Signal } from "../../src/core/signal.ts";
 import { connectionSettings } from "../../src/data/connection-settings.ts";
+import { removePassed } from "../../src/data/housekeeping.ts";
 import { createSessionRepository } from "../../src/data/session-repository.ts";
 import { createStreamRepository } from "../../src/data/stream-repository.ts";
-import { createStreamLog, type StreamLog } from "../../src/protocol/stream-log.ts";
+import {
+  createStreamLog,
+  type StreamEvent,
+  type StreamLog,
+  type StreamName,
+} from "../../src/protocol/stream-log.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { addTwoTenants, startSignals, type TestSignals } from "../support/instance-signals.ts";
 
@@ -40,7 +47,10 @@ afterAll(() => database.drop());
 
 async function addSession(tenantId: TenantId, id = ids.session()): Promise<SessionId> {
   const session = { tenantId, sessionId: id, principalKey: "p", revision: "2025-11-25", client: "{}" };
-  await createSessionRepository(database.system).insert({ ...session, logLevel: null }, 100);
+  await createSessionRepository(database.system).insert(
+    { ...session, logLevel: null },
+    { most: 100, makeRoom: false },
+  );
   return id;
 }
 
@@ -59,6 +69,17 @@ const stream = (streamId = "s") => ({ tenantId: acme, sessionId, streamId });
 const say = (seq: number, message: string | null = `{"n":${seq}}`, streamId = "s"): void =>
   one.log.append({ ...stream(streamId), seq, message });
 
+/** Reads on as a client's connection does. */
+async function allIn(log: StreamLog, name: StreamName, after: number): Promise<StreamEvent[] | null> {
+  const all: StreamEvent[] = [];
+  for (let seq = after; ; seq = all.at(-1)?.seq ?? seq) {
+    const page = await log.read(name, seq);
+    if (page === null) return null;
+    all.push(...page.events);
+    if (!page.more) return all;
+  }
+}
+
 describe("what was said on a stream", () => {
   it("is read on any instance after any event, in order, up to its end", async () => {
     for (const seq of [1, 2]) say(seq);
@@ -66,27 +87,27 @@ describe("what was said on a stream", () => {
     say(1, '"\\u0000\\ud800"', "t");
     await one.log.flush();
     for (const { log } of [one, other]) {
-      expect(await log.read(stream(), 0)).toEqual([
+      expect(await allIn(log, stream(), 0)).toEqual([
         { seq: 1, message: '{"n":1}' },
         { seq: 2, message: '{"n":2}' },
         { seq: 3, message: null },
       ]);
-      expect(await log.read(stream(), 2)).toEqual([{ seq: 3, message: null }]);
-      expect(await log.read(stream(), 3)).toEqual([]);
-      expect(await log.read(stream("t"), 0)).toEqual([{ seq: 1, message: '"\\u0000\\ud800"' }]);
+      expect(await allIn(log, stream(), 2)).toEqual([{ seq: 3, message: null }]);
+      expect(await allIn(log, stream(), 3)).toEqual([]);
+      expect(await allIn(log, stream("t"), 0)).toEqual([{ seq: 1, message: '"\\u0000\\ud800"' }]);
     }
   });
 
   it("is read where it was said without waiting for it to be written", async () => {
     say(1);
-    expect(await one.log.read(stream(), 0)).toEqual([{ seq: 1, message: '{"n":1}' }]);
+    expect(await allIn(one.log, stream(), 0)).toEqual([{ seq: 1, message: '{"n":1}' }]);
   });
 
   it("is nothing on a stream that was opened, and null on one that was not", async () => {
     one.log.open(stream());
     await one.log.flush();
-    expect(await other.log.read(stream(), 0)).toEqual([]);
-    expect(await other.log.read(stream("t"), 0)).toBeNull();
+    expect(await allIn(other.log, stream(), 0)).toEqual([]);
+    expect(await allIn(other.log, stream("t"), 0)).toBeNull();
   });
 
   it("is another session's and another tenant's alone, also where all ids are alike", async () => {
@@ -94,14 +115,14 @@ describe("what was said on a stream", () => {
     const neighbour = await addSession(acme);
     say(1);
     await one.log.flush();
-    expect(await one.log.read({ ...stream(), tenantId: globex }, 0)).toBeNull();
-    expect(await one.log.read({ ...stream(), sessionId: neighbour }, 0)).toBeNull();
+    expect(await allIn(one.log, { ...stream(), tenantId: globex }, 0)).toBeNull();
+    expect(await allIn(one.log, { ...stream(), sessionId: neighbour }, 0)).toBeNull();
   });
 
   it("is told to other instances when it can be read, once for all that was written together", async () => {
     const heard: { signal: Signal; read: Promise<unknown> }[] = [];
     other.signals.subscribe("stream_written", (signal) =>
-      heard.push({ signal, read: other.log.read(stream(signal.payload.streamId), 0) }),
+      heard.push({ signal, read: allIn(other.log, stream(signal.payload.streamId), 0) }),
     );
     for (const seq of [1, 2, 3]) say(seq);
     say(1, null, "t");
@@ -120,7 +141,7 @@ describe("what was said on a stream", () => {
       say(seq);
       if (seq % 400 === 0) await one.log.flush();
     }
-    const kept = await other.log.read(stream(), 0);
+    const kept = await allIn(other.log, stream(), 0);
     expect(kept?.map(({ seq }) => seq)).toEqual(Array.from({ length: 1_000 }, (_, n) => n + 201));
     expect(one.faults).toEqual([]);
   });
@@ -132,8 +153,65 @@ describe("what was said on a stream", () => {
     say(8, null);
     say(1, "{}", "t");
     await one.log.flush();
-    expect((await other.log.read(stream(), 0))?.map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 8]);
-    expect(await other.log.read(stream("t"), 0)).toHaveLength(1);
+    expect((await allIn(other.log, stream(), 0))?.map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 8]);
+    expect(await allIn(other.log, stream("t"), 0)).toHaveLength(1);
+  });
+
+  it("is read no more at once than a reader takes: a slow one does not have megabytes read again and again", async () => {
+    const message = JSON.stringify("x".repeat(29_998));
+    for (let seq = 1; seq <= 7; seq++) say(seq, message);
+    await one.log.flush();
+    const sizes: [number | undefined, number, boolean][] = [];
+    for (let seq = 0, more = true; more; ) {
+      const page = await other.log.read(stream(), seq);
+      sizes.push([page?.events[0]?.seq, page?.events.length ?? 0, page?.more === true]);
+      more = page?.more === true;
+      seq += page?.events.length ?? 0;
+    }
+    expect(sizes).toEqual([
+      [1, 3, true],
+      [4, 3, true],
+      [7, 1, false],
+    ]);
+  });
+
+  it("is not forgotten while somebody says again that there is such a stream", async () => {
+    const open = ["s", "s", "t"];
+    for (const streamId of open) one.log.open(stream(streamId));
+    say(1);
+    await one.log.flush();
+    expect(one.faults).toEqual([]);
+    await database.admin("UPDATE bulkhead.stream_events SET at = now() - interval '6 minutes'");
+    one.log.open(stream());
+    await one.log.flush();
+    await removePassed(database.system);
+    expect(await allIn(other.log, stream(), 0)).toEqual([]);
+    expect(await allIn(other.log, stream("t"), 0)).toBeNull();
+  });
+
+  it("is not lost because another tenant's streams say more than can be written", async () => {
+    const written: string[] = [];
+    let isDown = true;
+    const log = createStreamLog({
+      store: {
+        ...createStreamRepository(database.system),
+        write: async (rows) => {
+          if (isDown) throw new Fault("database_unavailable");
+          for (const row of rows) written.push(`${row.tenantId}/${row.seq}`);
+        },
+      },
+      signals: one.signals,
+      onFault: () => {},
+    });
+    log.append({ ...stream(), tenantId: globex, seq: 1, message: "{}" });
+    const large = JSON.stringify("x".repeat(4 * 1_048_576 - 2));
+    for (let seq = 1; seq <= 17; seq++) log.append({ ...stream(), seq, message: large });
+    await expect(log.flush()).rejects.toThrow(Fault);
+    isDown = false;
+    await log.flush();
+    expect(written).toHaveLength(16);
+    expect(written.slice(0, 2)).toEqual([`${globex}/1`, `${acme}/3`]);
+    await log.close();
   });
 
   it("goes with its session, and is not written for one that has ended", async () => {
@@ -145,8 +223,8 @@ describe("what was said on a stream", () => {
     sessionId = await addSession(acme);
     say(1);
     await one.log.flush();
-    expect(await one.log.read(stream(), 0)).toHaveLength(1);
-    expect(await one.log.read({ ...stream(), sessionId: ended }, 0)).toBeNull();
+    expect(await allIn(one.log, stream(), 0)).toHaveLength(1);
+    expect(await allIn(one.log, { ...stream(), sessionId: ended }, 0)).toBeNull();
     expect(one.faults).toEqual([]);
   });
 
@@ -159,7 +237,7 @@ describe("what was said on a stream", () => {
       say(1);
       sessionId = await addSession(acme);
       say(1);
-      expect(await one.log.read(stream(), 0)).toHaveLength(1);
+      expect(await allIn(one.log, stream(), 0)).toHaveLength(1);
       expect(one.faults).toEqual([]);
     } finally {
       await ending.end();

@@ -13,12 +13,16 @@ export interface TestSignals extends InstanceSignals {
   readonly faults: string[];
 }
 
-export async function startSignals(system: SystemDoor): Promise<TestSignals> {
+export async function startSignals(
+  system: SystemDoor,
+  monotonic = systemClock.monotonic,
+): Promise<TestSignals> {
   const instanceId = ids.instance();
   const faults: string[] = [];
   const signals = createSignals({
     repository: createSignalRepository(system, instanceId),
     instanceId,
+    monotonic,
     onFault: (message) => faults.push(message),
   });
   await signals.catchUp();

@@ -42,6 +42,8 @@ export interface ResumableStreams {
 /** Connections of a tenant on one instance that came back. */
 const MAX_OF_TENANT = 1_000;
 const RETRY_MS = 10_000;
+/** Within this time of each other a client may have come back to two instances at once: then both readers stay. */
+const AT_ONCE_MS = 1_000;
 /** How late a message may be whose signal was lost, in milliseconds … */
 const LOOK_MS = 5_000;
 /** … unless more than this many were to be looked at in one sweep. */
@@ -52,6 +54,8 @@ interface Resumed {
   readonly tenantId: TenantId;
   readonly sessionId: string;
   readonly expiresAt: number;
+  /** On the monotonic clock. */
+  readonly since: number;
 }
 
 export function createResumableStreams(options: {
@@ -92,6 +96,14 @@ export function createResumableStreams(options: {
     resumed.get(keyOf({ tenantId, ...payload }))?.stream.look(clock.monotonic());
   });
 
+  // "Multiple Connections": what is said goes over one connection alone, of whichever instance.
+  signals.subscribe("stream_resumed", ({ tenantId, payload }) => {
+    const key = keyOf({ tenantId, ...payload });
+    begun.get(key)?.dropReader();
+    const own = resumed.get(key);
+    if (own !== undefined && clock.monotonic() - own.since > AT_ONCE_MS) own.stream.destroy();
+  });
+
   return {
     begin(res, session, retryMs) {
       const name = { tenantId: session.tenantId, sessionId: session.id, streamId: newStreamId(random) };
@@ -130,7 +142,7 @@ export function createResumableStreams(options: {
         onFault: (cause) => onFault("Streams: not read.", cause),
       });
       // Before it is read: what is written from here on is told.
-      const closed = register(key, { stream, tenantId, sessionId, expiresAt }, res);
+      const closed = register(key, { stream, tenantId, sessionId, expiresAt, since: clock.monotonic() }, res);
       begun.get(key)?.dropReader();
       const resumption = await stream.begin();
       if (work.ended !== null && !res.headersSent) return work.ended;
@@ -142,6 +154,11 @@ export function createResumableStreams(options: {
           res.writeHead(204).end();
           return null;
         case "resumed":
+          signals.publish({
+            tenantId,
+            topic: "stream_resumed",
+            payload: { sessionId, streamId: at.streamId },
+          });
           work.keepUntil(closed);
           work.onEnd(() => stream.close());
           return null;

@@ -1,3 +1,5 @@
+import { withPiece } from "../growing-buffer.ts";
+
 /** Who is told what was read. */
 export interface LineReaderOptions {
   /** Bytes that a line may have, without its line break: asked at each piece, since the limit may change. */
@@ -8,8 +10,8 @@ export interface LineReaderOptions {
   readonly onTooLong: (limit: number) => void;
 }
 
-/** Of the first line that comes in pieces, in bytes. */
-const FIRST_CAPACITY = 16_384;
+/** Room that is kept for the next line, in bytes. */
+const MAX_KEPT = 16_384;
 const LINE_FEED = 0x0a;
 
 /**
@@ -18,7 +20,7 @@ const LINE_FEED = 0x0a;
  */
 export class LineReader {
   readonly #of: LineReaderOptions;
-  #held = Buffer.alloc(0);
+  #held: Buffer = Buffer.alloc(0);
   #length = 0;
   #skipping = false;
 
@@ -53,7 +55,7 @@ export class LineReader {
     this.#skipping = false;
     if (!skipped) this.#tell(line);
     // A long line is no reason to keep its room for ever.
-    if (this.#held.length > FIRST_CAPACITY) this.#held = Buffer.alloc(0);
+    if (this.#held.length > MAX_KEPT) this.#held = Buffer.alloc(0);
   }
 
   #hold(piece: Buffer): void {
@@ -67,14 +69,7 @@ export class LineReader {
       this.#of.onTooLong(limit);
       return;
     }
-    if (length > this.#held.length) {
-      const grown = Buffer.allocUnsafe(
-        Math.min(limit, Math.max(length, 2 * this.#held.length, FIRST_CAPACITY)),
-      );
-      this.#held.copy(grown, 0, 0, this.#length);
-      this.#held = grown;
-    }
-    piece.copy(this.#held, this.#length);
+    this.#held = withPiece(this.#held, { length: this.#length, piece, most: limit });
     this.#length = length;
   }
 

@@ -2,7 +2,7 @@ import type { Writable } from "node:stream";
 
 /** Bytes that may wait for the client before what it can do without is left out. */
 const MAX_WAITING = 262_144;
-/** Bytes that may wait for it at all: past it the client has stopped reading. Above any one answer (of 32 MB of SQL). */
+/** Bytes that may wait for it when there is more to say: past it the client has stopped reading. */
 const MAX_HELD = 67_108_864;
 
 /** Messages to a client, a line each. */
@@ -20,11 +20,13 @@ export class LineWriter {
   /** Sends a message, given as JSON, which has no line break. Gives the bytes written; 0 where it is over. */
   send(json: string): number {
     if (this.#over || this.#output.destroyed || this.#output.writableEnded) return 0;
-    this.#output.write(`${json}\n`);
+    // Looked at beforehand: one answer may be larger, and its reader no slower than others.
     if (this.#output.writableLength > MAX_HELD) {
       this.#over = true;
       this.#onStalled();
+      return 0;
     }
+    this.#output.write(`${json}\n`);
     return Buffer.byteLength(json) + 1;
   }
 

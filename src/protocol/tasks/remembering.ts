@@ -1,5 +1,5 @@
 import type { OpenConversation } from "../conversation.ts";
-import type { ReplayState } from "../replay.ts";
+import { formDigest, type ReplayState } from "../replay.ts";
 
 /** A conversation of which is remembered what it came to, so that it can go on elsewhere. */
 export function remembering(open: OpenConversation): {
@@ -7,6 +7,7 @@ export function remembering(open: OpenConversation): {
   readonly memory: () => ReplayState;
 } {
   const answers = new Map<string, string>();
+  const asked = new Map<string, string>();
   const steps = new Map<string, string>();
   return {
     open(run) {
@@ -15,6 +16,8 @@ export function remembering(open: OpenConversation): {
         async ask(key, request, accept) {
           const answer = await conversation.ask(key, request, accept);
           answers.set(key, JSON.stringify(answer));
+          const form = formDigest(request, JSON.stringify(request));
+          if (form !== null) asked.set(key, form);
           return answer;
         },
         async step(key, perform) {
@@ -26,7 +29,7 @@ export function remembering(open: OpenConversation): {
     },
     memory: () => ({
       answers: Object.fromEntries(answers),
-      asked: {},
+      asked: Object.fromEntries(asked),
       steps: Object.fromEntries(steps),
     }),
   };

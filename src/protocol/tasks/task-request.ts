@@ -3,7 +3,7 @@ import type { ClientDescription } from "../client-description.ts";
 import { isObject, type JsonObject, member } from "../json-rpc.ts";
 import type { McpRequest } from "../mcp-request.ts";
 import { CURRENT } from "../revisions.ts";
-import type { TaskRow } from "./task-store.ts";
+import type { BegunTask } from "./task-store.ts";
 
 /** A call as JSON, as its runs need it: of its parameters, those that say what is called. */
 export function keepRequest({ name, params, client, trace }: McpRequest): string {
@@ -11,7 +11,7 @@ export function keepRequest({ name, params, client, trace }: McpRequest): string
 }
 
 /** The call that a run of a task answers. It came over no connection: there are no headers that could mirror it. */
-export function restoreRequest({ taskId, request }: Pick<TaskRow, "taskId" | "request">): McpRequest {
+export function restoreRequest({ taskId, request }: Pick<BegunTask, "taskId" | "request">): McpRequest {
   const kept: unknown = JSON.parse(request);
   if (!isObject(kept)) throw new TypeError("The request of a task cannot be read.");
   const { name, arguments: args } = kept;

@@ -37,6 +37,8 @@ export class TaskRun implements Reply {
   #gone = false;
   #onGone: (() => void) | null = null;
   #saving: Promise<unknown> = Promise.resolve();
+  /** By key, the steps that are in the row or on their way there. */
+  readonly #remembered: Map<string, Promise<void>>;
   #note: string | null = null;
   #noting: NodeJS.Timeout | null = null;
   #over = false;
@@ -45,6 +47,8 @@ export class TaskRun implements Reply {
   constructor(task: Pick<TaskRow, "state">, parts: TaskRunParts) {
     this.#parts = parts;
     this.#state = readTaskState(task.state);
+    const { steps } = this.#state.replay;
+    this.#remembered = new Map(Object.keys(steps).map((key) => [key, Promise.resolve()]));
   }
 
   /** Once the operation is answered: resolves when that is in the row. False: nothing of it is. */
@@ -112,10 +116,20 @@ export class TaskRun implements Reply {
     };
   };
 
-  /** A step is done when it is in the row: a run that takes this one's place does not do it again. */
-  async #remember(key: string, text: string): Promise<void> {
+  /** A step is done when it is in the row, for all who wait for it: a run that takes this one's place does not do it again. */
+  #remember(key: string, text: string): Promise<void> {
+    let remembered = this.#remembered.get(key);
+    if (remembered === undefined) {
+      remembered = this.#save(key, text);
+      this.#remembered.set(key, remembered);
+      // A handler that tries the step again tries this again.
+      remembered.catch(() => this.#remembered.delete(key));
+    }
+    return remembered;
+  }
+
+  async #save(key: string, text: string): Promise<void> {
     const { replay } = this.#state;
-    if (Object.hasOwn(replay.steps, key)) return;
     const steps = Object.fromEntries([...Object.entries(replay.steps), [key, text]]);
     this.#state = { ...this.#state, replay: { ...replay, steps } };
     const state = JSON.stringify(this.#state);

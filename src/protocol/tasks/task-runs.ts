@@ -1,20 +1,16 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../../core/fault.ts";
 import type { InstanceId, TenantId } from "../../core/ids.ts";
-import { isRefusal, type Refusal } from "../../core/refusal.ts";
+import type { Refusal } from "../../core/refusal.ts";
+import { createPlaceLines, type RunPlace } from "./place-lines.ts";
 import { TaskRun } from "./task-run.ts";
-import type { TaskName, TaskRow, TaskRunName, TaskStore } from "./task-store.ts";
-
-/** A place among a tenant's operations in flight. */
-interface Place {
-  leave(): void;
-  keepUntil(work: Promise<unknown>): void;
-}
+import type { BegunTask, TaskName, TaskRow, TaskRunName, TaskStore } from "./task-store.ts";
 
 /** The runs of tasks on this instance. */
 export interface TaskRuns {
   /** Runs it as soon as there is a place for it. It must be in the store as this instance's. */
-  start(task: TaskRow): void;
+  start(task: Pick<TaskRow, "tenantId" | "taskId" | "run">): void;
   /** Somebody else has changed a task: where it is run here, and that does not count any more, it stops. */
   changed(name: TaskName): void;
   /** To be called every few seconds: ends what does not count any more, also where nobody has told. */
@@ -27,26 +23,23 @@ export interface TaskRuns {
   close(): void;
 }
 
-/** A run that finds no place tries again after this long, … */
-const PLACE_RETRY_MS = 100;
-/** … and what the database did not take, after this long. */
+/** What the database did not take is tried again after this long. */
 const STORE_RETRY_MS = 500;
+
+/** A run from when it was begun to wait for its place. Until it has one its task is in the store alone: those may be large. */
+interface Entry {
+  readonly name: TaskRunName;
+  gone: boolean;
+  run: TaskRun | null;
+}
 
 export function createTaskRuns(options: {
   readonly store: TaskStore;
   readonly by: InstanceId;
   /** A place for a run of a tenant's; a refusal: there is none now. Null: there is no such tenant. */
-  readonly enter: (tenantId: TenantId) => Promise<Place | Refusal | null>;
+  readonly enter: (tenantId: TenantId) => Promise<RunPlace | Refusal | null>;
   /** Runs the operation and answers through `run`. */
-  readonly perform: (
-    task: TaskRow,
-    run: TaskRun,
-    of: {
-      readonly place: Place;
-      /** Until the task's time is over. */
-      readonly leftMs: number;
-    },
-  ) => Promise<void>;
+  readonly perform: (task: BegunTask, run: TaskRun, place: Pick<RunPlace, "keepUntil">) => Promise<void>;
   /** Told when a run has changed its task. */
   readonly onChanged: (name: TaskName) => void;
   /** JSON of the error of a task that could not be run. */
@@ -55,7 +48,7 @@ export function createTaskRuns(options: {
 }): TaskRuns {
   const { store, by, enter, perform, onChanged, onFault } = options;
   // Bounded by the tenants' open tasks.
-  const running = new Map<string, { readonly name: TaskRunName; readonly run: TaskRun }>();
+  const running = new Map<string, Entry>();
   /** Runs that the store names as this instance's, and that were not here at the last sweep. */
   let astray: ReadonlySet<string> = new Set();
   let draining = false;
@@ -83,29 +76,31 @@ export function createTaskRuns(options: {
       return false;
     });
 
-  /** Null: it need not run any more. */
-  const placeFor = async (tenantId: TenantId, run: TaskRun): Promise<Place | null> => {
-    while (!run.gone && !draining) {
-      const place = await patiently(() => enter(tenantId));
-      if (place === null) return null;
-      if (!isRefusal(place)) return place;
-      await pause(PLACE_RETRY_MS);
-    }
-    return null;
-  };
+  const lines = createPlaceLines((tenantId) => patiently(() => enter(tenantId)));
 
-  const drive = async (task: TaskRow, name: TaskRunName, run: TaskRun): Promise<void> => {
-    const place = await placeFor(task.tenantId, run);
+  // A run waits and goes on for long, and for nobody but its task: it must not keep the context of the call that made it.
+  const outside = AsyncLocalStorage.snapshot();
+  const drive = async (entry: Entry): Promise<void> => {
+    const { name } = entry;
+    const place = await lines.placeFor(name.tenantId, () => entry.gone || draining);
     if (place === null) return;
     try {
       // From here on it would be lost with this instance.
-      const leftMs = await patiently(() => store.begin(name));
-      if (leftMs === null) return;
-      await perform(task, run, { place, leftMs });
+      const task = await patiently(() => store.begin(name));
+      if (task === null) return;
+      const run = new TaskRun(task, { store, name, insist, onFault });
+      entry.run = run;
+      if (entry.gone) run.stop();
+      await perform(task, run, place);
       if (await run.written) onChanged(name);
     } finally {
       place.leave();
     }
+  };
+
+  const stop = (entry: Entry): void => {
+    entry.gone = true;
+    entry.run?.stop();
   };
 
   const ended = (key: string): void => {
@@ -114,37 +109,38 @@ export function createTaskRuns(options: {
   };
 
   return {
-    start(task) {
-      const { tenantId, taskId, run: number } = task;
-      const name: TaskRunName = { tenantId, taskId, by, run: number };
+    start({ tenantId, taskId, run }) {
+      const name: TaskRunName = { tenantId, taskId, by, run };
       const key = keyOf(name);
       if (draining) return;
-      const run = new TaskRun(task, { store, name, insist, onFault });
-      running.get(key)?.run.stop();
-      const entry = { name, run };
+      const before = running.get(key);
+      if (before !== undefined) stop(before);
+      const entry: Entry = { name, gone: false, run: null };
       running.set(key, entry);
-      drive(task, name, run)
-        .catch(async (cause: unknown) => {
-          onFault(cause);
-          if (await insist(() => store.end(name, "failed", options.failure))) onChanged(name);
-        })
-        .finally(() => {
-          if (running.get(key) === entry) ended(key);
-        });
+      void outside(() =>
+        drive(entry)
+          .catch(async (cause: unknown) => {
+            onFault(cause);
+            if (await insist(() => store.end(name, "failed", options.failure))) onChanged(name);
+          })
+          .finally(() => {
+            if (running.get(key) === entry) ended(key);
+          }),
+      );
     },
 
     changed(name) {
       const found = running.get(keyOf(name));
       if (found === undefined) return;
       store.counts(found.name).then((counts) => {
-        if (!counts) found.run.stop();
+        if (!counts) stop(found);
       }, onFault);
     },
 
     async sweep() {
       const here = new Map(running);
       const kept = new Map((await store.runsOf(by)).map((name) => [keyOf(name), name]));
-      for (const [key, { name, run }] of here) if (kept.get(key)?.run !== name.run) run.stop();
+      for (const [key, entry] of here) if (kept.get(key)?.run !== entry.name.run) stop(entry);
       const before = astray;
       const missing = [...kept].filter(([key]) => !running.has(key));
       astray = new Set(missing.map(([key, { run }]) => `${key} ${run}`));

@@ -35,10 +35,8 @@ export interface NewTask extends OwnedTaskName {
   readonly pollIntervalMs: number;
 }
 
-/** A task as it is kept. */
+/** A task as it is kept, but for what its runs alone need: clients ask for it again and again, and a request may be large. */
 export interface TaskRow extends OwnedTaskName {
-  readonly caller: string;
-  readonly request: string;
   readonly target: string;
   readonly status: TaskStatus;
   readonly statusMessage: string | null;
@@ -52,6 +50,14 @@ export interface TaskRow extends OwnedTaskName {
   readonly updatedAt: number;
   /** From its making to its end. */
   readonly ttlMs: number;
+}
+
+/** A task whose run may begin. */
+export interface BegunTask extends TaskRow {
+  readonly caller: string;
+  readonly request: string;
+  /** Milliseconds until its time is over. */
+  readonly leftMs: number;
 }
 
 /** Most that a tenant may have. */
@@ -69,6 +75,8 @@ export interface TaskStore {
   /** Which of the bounds is reached, where one is. */
   make(task: NewTask, most: TaskBounds): Promise<"made" | "open" | "kept" | "bytes" | "no_tenant">;
   find(name: OwnedTaskName): Promise<TaskRow | null>;
+  /** Those of these ids that are this principal's. */
+  owned(ids: readonly TaskId[], of: Omit<OwnedTaskName, "taskId">): Promise<readonly TaskId[]>;
   /**
    * Takes answers for a task that waits for them; leaves any other as it is.
    *
@@ -85,8 +93,8 @@ export interface TaskStore {
 
   // Of a run. False: it does not count any more.
   counts(run: TaskRunName): Promise<boolean>;
-  /** The milliseconds that are left for it; null: it does not count any more. */
-  begin(run: TaskRunName): Promise<number | null>;
+  /** The task as it is now; null: the run does not count any more. */
+  begin(run: TaskRunName): Promise<BegunTask | null>;
   note(run: TaskRunName, message: string): Promise<boolean>;
   save(run: TaskRunName, state: string): Promise<boolean>;
   ask(run: TaskRunName, state: string): Promise<boolean>;

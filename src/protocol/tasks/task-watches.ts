@@ -32,11 +32,13 @@ export interface TaskWatches {
   ): void;
 }
 
-/** Tasks that one stream tells of: each is looked up when it opens. */
+/** Tasks that one stream tells of: each is read when it opens. */
 const MAX_TASKS = 50;
+/** What could not be read is read again after this long. */
+const RETRY_MS = 1_000;
 
 export function createTaskWatches(options: {
-  readonly store: Pick<TaskStore, "find">;
+  readonly store: Pick<TaskStore, "find" | "owned">;
   /** Whether any tool may run as a task: where none does, the extension is not there. */
   readonly offered: boolean;
   /** Sets who is told when a task has changed. Gives back what ends it. */
@@ -50,10 +52,8 @@ export function createTaskWatches(options: {
     of: Omit<OwnedTaskName, "taskId">,
   ): Promise<readonly OwnedTaskName[]> => {
     const ids = [...new Set(texts)].map(parseTaskId).filter((id) => id !== null);
-    const tasks = await Promise.all(ids.slice(0, MAX_TASKS).map((taskId) => store.find({ ...of, taskId })));
-    return tasks
-      .filter((task) => task !== null)
-      .map(({ tenantId, taskId, principalKey: key }) => ({ tenantId, taskId, principalKey: key }));
+    const own = new Set(await store.owned(ids.slice(0, MAX_TASKS), of));
+    return ids.filter((id) => own.has(id)).map((taskId) => ({ ...of, taskId }));
   };
 
   return {
@@ -83,18 +83,33 @@ export function createTaskWatches(options: {
           for (const name of waiting) {
             if (outlet.gone) return;
             waiting.delete(name);
-            const task = await store.find(name);
-            if (task === null || !(await mayHave(task.target))) continue;
-            outlet.notify("notifications/tasks", detailedTaskMembers(task));
-            await outlet.drained();
+            await tellOf(name);
           }
         } finally {
           telling = false;
         }
       };
+      const tellOf = async (name: OwnedTaskName): Promise<void> => {
+        try {
+          const task = await store.find(name);
+          if (task === null || !(await mayHave(task.target))) return;
+          outlet.notify("notifications/tasks", detailedTaskMembers(task));
+          await outlet.drained();
+        } catch (cause) {
+          // Its last change may be the one that the client waits for.
+          waiting.add(name);
+          throw cause;
+        }
+      };
+      const tellAll = (): void => {
+        tell().catch((cause: unknown) => {
+          onFault(cause);
+          setTimeout(tellAll, RETRY_MS).unref();
+        });
+      };
       const changed = (name: OwnedTaskName): void => {
         waiting.add(name);
-        tell().catch(onFault);
+        tellAll();
       };
       const ends = names.map((name) => options.onChanged(name.taskId, () => changed(name)));
       outlet.onClosed(() => {

@@ -1,3 +1,4 @@
+import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { lastEventId, messagesOf, openSession, type TestSession } from "../../support/earlier-session.ts";
 import { mcp, mcpMessage, send } from "../../support/mcp-request.ts";
@@ -149,6 +150,30 @@ describe("a handler that asks back", () => {
       // The handler that waited has ended as well, and given its place back.
       await vi.waitFor(async () => expect((await session.call("sell")).status).toBe(200));
     } finally {
+      await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: null } });
+    }
+  });
+
+  test("is told its own limit where even the places for answers are taken", async () => {
+    const token = server.token("acme", "ada");
+    await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: 1 } });
+    const { headers } = mcpMessage(token, "tools/list");
+    const slow = Array.from({ length: 9 }, () => {
+      const request = httpRequest(server.acme.mcp, {
+        method: "POST",
+        agent: false,
+        headers: { ...headers, "mcp-session-id": "any", "content-length": "100" },
+      });
+      request.on("error", () => {}).write("{");
+      return request;
+    });
+    try {
+      await vi.waitFor(async () => {
+        const refused = await session.post(answer("ask_0000000000000000", rootsAre("file:///a")));
+        expect([refused.status, refused.json?.error?.data]).toMatchObject([429, { value: 1 }]);
+      });
+    } finally {
+      for (const request of slow) request.destroy();
       await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: null } });
     }
   });

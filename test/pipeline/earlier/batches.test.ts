@@ -135,8 +135,15 @@ describe("a batch", () => {
       );
     await vi.waitFor(async () => expect((await rows()).length).toBeGreaterThan(0));
     const before = (await rows()).length;
-    await session.post([call(1, "talk"), call(2, "talk"), call(3, "talk")]);
+    const ping = (id: string) => ({ jsonrpc: "2.0", id, method: "ping" });
+    await session.post([ping("p"), call(1, "talk"), call(2, "talk"), ping("q"), call(3, "talk")]);
     await vi.waitFor(async () => expect(await rows()).toHaveLength(before + 3));
+    // Nobody counts pings, so nobody keeps them either. Rows are written in their order.
+    await session.post([ping("r")]);
+    await session.post([call(1, "talk")]);
+    await vi.waitFor(async () => expect(await rows()).toHaveLength(before + 4));
+    const pings = "SELECT 1 FROM bulkhead.audit_entries WHERE action = 'ping'";
+    expect(await server.database.admin(pings)).toEqual([]);
   });
 });
 

@@ -314,3 +314,17 @@ describe("a session of somebody else", () => {
 test("the current revision is served beside it, on the same URL", async () => {
   expect((await mcp(acme, ada, "server/discover")).json.result.supportedVersions).toEqual(["2026-07-28"]);
 });
+
+test("initialize is not counted, unless room is made for its session", async () => {
+  await server.admin("PATCH", "/tenants/globex", { limits: { requestsPerMinute: 1, burst: 2 } });
+  const open = () => initialize(server.globex.mcp, server.token("globex", "grace"), "2025-11-25");
+  const statuses = [(await open()).status, (await open()).status, (await open()).status];
+  await server.database.admin(
+    `INSERT INTO bulkhead.sessions (tenant_id, id, principal, revision, client)
+     SELECT $1, 'ses_' || lpad(n::text, 26, '0'), 'p', '2025-11-25', '{}' FROM generate_series(1, 10000) AS n`,
+    [server.globex.id],
+  );
+  for (let i = 0; i < 3; i++) statuses.push((await open()).status);
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+  await server.database.admin("DELETE FROM bulkhead.sessions WHERE principal = 'p'");
+});

@@ -198,6 +198,19 @@ describe("coming back", () => {
     expect([said(stream), said(second), said(third)]).toEqual([[1], [], ["done"]]);
   });
 
+  test("takes it over from the connection that had it on another instance", async () => {
+    const opening = session.streamCall("drive");
+    const call = await shop.nextCall();
+    call.ctx.message("info", 1);
+    const stream = await opening;
+    await vi.waitFor(() => expect(said(stream)).toEqual([1]));
+    const second = await resume(session.through(`${server.instances[1]?.url}/t/acme/mcp`), stream);
+    await stream.closed;
+    call.finish("done");
+    await second.closed;
+    expect([said(stream), said(second)]).toEqual([[1], ["done"]]);
+  });
+
   test("ends with the session, and cancels what runs", async () => {
     const own = await openSession(acme, ada);
     const opening = own.streamCall("drive");

@@ -10,7 +10,7 @@ import {
 } from "../../../src/protocol/earlier/resumable-streams.ts";
 import { createOpenWork, type OpenWork } from "../../../src/protocol/open-work.ts";
 import type { Session } from "../../../src/protocol/session.ts";
-import type { StreamEvent, StreamLog, StreamName } from "../../../src/protocol/stream-log.ts";
+import type { StreamEvent, StreamLog, StreamName, StreamPage } from "../../../src/protocol/stream-log.ts";
 import { createFakeClock, type FakeClock } from "../../identity/fake-clock.ts";
 import { eventsOf } from "../../support/earlier-session.ts";
 import { earlierSession } from "../../support/earlier-session-of.ts";
@@ -21,6 +21,7 @@ import { tenantSnapshot } from "../../support/tenant-snapshot.ts";
 class WrittenLog implements StreamLog {
   readonly streams = new Map<string, StreamEvent[]>();
   reads = 0;
+  atOnce = Number.POSITIVE_INFINITY;
   failing = false;
   open(name: StreamName): void {
     this.#of(name);
@@ -28,10 +29,15 @@ class WrittenLog implements StreamLog {
   append({ seq, message, ...name }: StreamName & StreamEvent): void {
     this.#of(name).push({ seq, message });
   }
-  async read(name: StreamName, after: number): Promise<readonly StreamEvent[] | null> {
+  /** What a reader waits for before it is given what was read. */
+  held: Promise<void> = Promise.resolve();
+  async read(name: StreamName, after: number): Promise<StreamPage | null> {
     this.reads++;
     if (this.failing) throw new TypeError("The database is gone.");
-    return this.streams.get(keyOf(name))?.filter(({ seq }) => seq > after) ?? null;
+    const left = this.streams.get(keyOf(name))?.filter(({ seq }) => seq > after);
+    const events = left?.slice(0, this.atOnce);
+    await this.held;
+    return left === undefined || events === undefined ? null : { events, more: events.length < left.length };
   }
   async flush(): Promise<void> {}
   async close(): Promise<void> {}
@@ -56,6 +62,7 @@ afterAll(() => {
 let clock: FakeClock;
 let log: WrittenLog;
 let listeners: Map<SignalTopic, (signal: Signal) => void>;
+let told: Signal[];
 let faults: unknown[];
 let streams: ResumableStreams;
 let openWork: OpenWork<typeof caller>;
@@ -65,6 +72,7 @@ beforeEach(() => {
   clock = createFakeClock();
   log = new WrittenLog();
   listeners = new Map();
+  told = [];
   faults = [];
   openWork = createOpenWork();
   session = earlierSession();
@@ -75,7 +83,7 @@ beforeEach(() => {
     random: randomBytes,
     onFault: (message, cause) => faults.push(message, cause),
     signals: {
-      publish: () => true,
+      publish: (signal) => told.push(signal) > 0,
       subscribe(topic, listener) {
         listeners.set(topic, listener as (signal: Signal) => void);
         return () => {};
@@ -184,6 +192,51 @@ describe("a stream that was come back for", () => {
     expect(await last.closed).toBe("end");
     await resume();
     expect(refusals.at(-1)).toMatchObject({ code: "stopping" });
+  });
+
+  test("gets all of what is more than is read at once", async () => {
+    log.atOnce = 2;
+    for (const seq of [1, 2, 3, 4, 5]) say(seq, String(seq));
+    say(6, null);
+    const stream = await resume();
+    await stream.closed;
+    expect(data(stream)).toEqual(["1", "2", "3", "4", "5"]);
+  });
+
+  test("gives way to a reader on another instance, unless both came at once", async () => {
+    log.open(name);
+    const stream = await resume();
+    const elsewhere = (streamId: string): void =>
+      listeners.get("stream_resumed")?.({
+        tenantId: name.tenantId,
+        topic: "stream_resumed",
+        payload: { sessionId: session.id, streamId },
+      });
+    expect(told.map(({ topic }) => topic)).toEqual(["stream_resumed"]);
+    clock.advance(1_000);
+    elsewhere(name.streamId);
+    await hears(stream, 1);
+    clock.advance(1);
+    elsewhere("post_1111111111111111");
+    await hears(stream, 2);
+    elsewhere(name.streamId);
+    expect(await stream.closed).toBe("cut");
+  });
+
+  test("does not outlive what ended while it was looked for", async () => {
+    for (const end of [() => streams.endSession(session), () => streams.endAll()]) {
+      log.open(name);
+      let goOn = (): void => {};
+      log.held = new Promise((resolve) => {
+        goOn = resolve;
+      });
+      const { reads } = log;
+      const resuming = resume();
+      await vi.waitFor(() => expect(log.reads).toBe(reads + 1));
+      end();
+      goOn();
+      expect(await (await resuming).closed).toBe("end");
+    }
   });
 
   test("is kept alive while nothing is said", async () => {

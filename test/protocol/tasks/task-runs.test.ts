@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Fault } from "../../../src/core/fault.ts";
@@ -8,8 +9,9 @@ import { NOTHING_YET } from "../../../src/protocol/replay.ts";
 import type { TaskRun } from "../../../src/protocol/tasks/task-run.ts";
 import { createTaskRuns, type TaskRuns } from "../../../src/protocol/tasks/task-runs.ts";
 import { taskState } from "../../../src/protocol/tasks/task-state.ts";
-import type { TaskRow, TaskStore } from "../../../src/protocol/tasks/task-store.ts";
+import type { BegunTask, TaskRow, TaskStore } from "../../../src/protocol/tasks/task-store.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { heldMemory } from "../../support/held-memory.ts";
 
 const ids = createIdSource(systemClock.now);
 const [by, tenantId] = [ids.instance(), ids.tenant()];
@@ -27,7 +29,7 @@ afterAll(() => database.drop());
 
 let faults: unknown[];
 /** Runs that were begun, to be answered by the test. */
-let begun: { readonly task: TaskRow; readonly run: TaskRun; readonly done: () => void }[];
+let begun: { readonly task: BegunTask; readonly run: TaskRun; readonly done: () => void }[];
 let places: number;
 let changed: string[];
 beforeEach(() => {
@@ -93,6 +95,38 @@ test("a run waits for its place, and what was cancelled meanwhile does not begin
   expect(places).toBe(1);
   expect(changed).toEqual([next.taskId]);
   expect(await store.find(next)).toMatchObject({ status: "completed", outcome: '{"content":[]}' });
+});
+
+test("while a run waits its task is in the store alone, from which it is read when the run begins", async () => {
+  const runs = runsWith(store);
+  const waits = await make();
+  places = 0;
+  runs.start(waits);
+  await database.admin("UPDATE bulkhead.tasks SET request = '[1]' WHERE id = $1", [waits.taskId]);
+  places = 1;
+  const { task, run, done } = await first();
+  expect(task.request).toBe("[1]");
+  expect(task.leftMs).toBeGreaterThan(50_000);
+  run.answer("{}", null);
+  done();
+  await runs.finished();
+});
+
+test("a run that waits keeps nothing of the call that made it", async () => {
+  const runs = runsWith(store);
+  const waits = await make();
+  places = 0;
+  const call = new AsyncLocalStorage<object>();
+  const begin = (): WeakRef<object> => {
+    const context = { large: true };
+    call.run(context, () => runs.start(waits));
+    return new WeakRef(context);
+  };
+  const context = begin();
+  await expect.poll(() => heldMemory() > 0 && context.deref() === undefined).toBe(true);
+  await store.cancel(waits);
+  places = 1;
+  await runs.finished();
 });
 
 test("a run is stopped when its task was cancelled elsewhere, and not by any other change", async () => {
@@ -169,6 +203,42 @@ test("while the database does not answer, nothing is lost and nothing fails", as
   await runs.finished();
   expect(await statusOf(task)).toBe("completed");
   expect(faults.length).toBe(2);
+});
+
+test("a step is done when it is in the row, for all who wait for it, and tried again where it is not", async () => {
+  let answers: (() => void)[] = [];
+  const failing: TaskStore["save"] = async (...args) => {
+    await new Promise<void>((resolve, reject) => {
+      answers = [() => reject(new Fault("database_unavailable")), resolve];
+    });
+    return store.save(...args);
+  };
+  const runs = runsWith({ ...store, save: failing });
+  const task = await make();
+  runs.start(task);
+  const { run, done } = await first();
+  const conversation = run.open({ suspend: () => {}, waiting: (answer) => answer });
+  let times = 0;
+  const step = () => conversation.step("pay", () => ++times);
+  const steps = async () => JSON.parse(`${(await store.find(task))?.state}`).replay.steps;
+
+  const outcomes: string[] = [];
+  const both = [1, 2].map((n) => step().then(() => outcomes.push(`${n} done`)));
+  await expect.poll(() => answers.length).toBe(2);
+  expect(outcomes).toEqual([]);
+  answers[0]?.();
+  for (const each of both) await expect(each).rejects.toMatchObject({ code: "database_unavailable" });
+  expect(await steps()).toEqual({});
+
+  answers = [];
+  const again = step();
+  await expect.poll(() => answers.length).toBe(2);
+  answers[1]?.();
+  expect(await again).toBe(1);
+  expect(await steps()).toEqual({ pay: "1" });
+  run.answer("{}", null);
+  done();
+  await runs.finished();
 });
 
 test("one that drains begins nothing, and leaves to others what was interrupted", async () => {
