@@ -45,7 +45,7 @@ import type { Session } from "./protocol/session.ts";
 import { isEventOfSession, type SessionStreams } from "./protocol/session-streams.ts";
 import type { Sessions } from "./protocol/sessions.ts";
 import type { SignalPort } from "./protocol/signal-port.ts";
-import { actorOf, principalKey } from "./tenancy/principal.ts";
+import { actorOf, type Principal, principalKey } from "./tenancy/principal.ts";
 
 /** Serves sessions. Each gives the refusal to answer, or null where it has answered. */
 export interface PreviousGeneration {
@@ -120,11 +120,22 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
   });
 
   // ---- the session that a request names, which must be its caller's own ---------------------------------------------
+  // By the caller's own object, which is the same from request to request: a hash at each would cost as much as the session.
+  const owners = new WeakMap<Principal, string>();
+  const ownerOf = (principal: Principal): string => {
+    let owner = owners.get(principal);
+    if (owner === undefined) {
+      owner = principalKey(principal);
+      owners.set(principal, owner);
+    }
+    return owner;
+  };
+
   const sessionOf = async (headers: IncomingHttpHeaders, caller: Caller): Promise<Session | Refusal> => {
     const sessionId = readSessionHeaders(headers);
     if (isRefusal(sessionId)) return sessionId;
     const { snapshot, principal } = caller;
-    const session = await sessions.get(snapshot.id, sessionId, principalKey(principal));
+    const session = await sessions.get(snapshot.id, sessionId, ownerOf(principal));
     return session ?? refuse("session_unknown");
   };
 
@@ -143,7 +154,7 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
     const { revision, client } = read;
     const session = await sessions.create({
       tenantId: snapshot.id,
-      principalKey: principalKey(principal),
+      principalKey: ownerOf(principal),
       revision,
       client,
       // Not counted by itself; at the cost of others it is.

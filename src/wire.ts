@@ -152,11 +152,24 @@ export function createWire(rooms: {
     onFault: onTrouble,
   });
 
+  // The same for all calls of a tenant: they say how something is opened, and hold nothing of a call.
+  const ports = new WeakMap<TenantSnapshot, Map<boolean, ContextPorts>>();
+  const portsFor = (snapshot: TenantSnapshot, readOnly: boolean): ContextPorts => {
+    let ofTenant = ports.get(snapshot);
+    if (ofTenant === undefined) {
+      ofTenant = new Map();
+      ports.set(snapshot, ofTenant);
+    }
+    let made = ofTenant.get(readOnly);
+    if (made === undefined) {
+      const announce: ContextPorts["announce"] = (change) => announcements.announce(snapshot.id, change);
+      made = { ...rooms.portsFor(snapshot, readOnly), announce };
+      ofTenant.set(readOnly, made);
+    }
+    return made;
+  };
   const runner = createOperationRunner({
-    portsFor: (snapshot, readOnly) => ({
-      ...rooms.portsFor(snapshot, readOnly),
-      announce: (change) => announcements.announce(snapshot.id, change),
-    }),
+    portsFor,
     deadlines: createDeadlines(clock.monotonic),
     elicitations: createElicitations(),
   });

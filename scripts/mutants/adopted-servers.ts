@@ -134,13 +134,6 @@ export const adoptedServers: readonly Mutant[] = [
     tests: ROUNDS,
   },
   {
-    name: "a call goes on in its tenant as that was at first, through another instance",
-    file: "src/protocol/calls-elsewhere.ts",
-    from: "await current(owner.tenantId)",
-    to: "await 0",
-    tests: ROUNDS,
-  },
-  {
     name: "the owner of a call does not hear that its caller's credentials have ended",
     file: "src/protocol/calls-elsewhere.ts",
     from: 'signal.addEventListener("abort", leave);',

@@ -14,7 +14,7 @@ export const revocation: readonly Mutant[] = [
     file: "src/wire.ts",
     from: "directory.onChange((tenantId) => follower.changed(tenantId));",
     to: "",
-    tests: ["test/pipeline/revocation-everywhere.test.ts"],
+    tests: ["test/pipeline/open-streams.test.ts"],
   },
   {
     name: "a stream outlives its API key",

@@ -3,7 +3,7 @@ import type { LogDestination } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { type Bulkhead, createBulkhead } from "../server.ts";
 import type { ChildReport, ReadyLine, ServeOrder, StopOrder } from "./dev-messages.ts";
-import { goOnAfterRejections } from "./go-on-after-rejections.ts";
+import { goOnAfterFailures } from "./go-on-after-failures.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { toReport } from "./report-error.ts";
 import { onStopSignal } from "./stop-signals.ts";
@@ -63,7 +63,7 @@ async function start(order: ServeOrder): Promise<Bulkhead> {
     logLevel: order.logLevel,
     drainMs: DRAIN_MS,
   });
-  goOnAfterRejections(bulkhead);
+  goOnAfterFailures(bulkhead);
   try {
     await bulkhead.listen(order.port);
     return bulkhead;

@@ -2,7 +2,7 @@ import type { BulkheadOptions } from "../bulkhead-options.ts";
 import { Fault } from "../core/fault.ts";
 import { createBulkhead } from "../server.ts";
 import { databaseUrl, type Environment, forgetSecrets } from "./environment.ts";
-import { goOnAfterRejections } from "./go-on-after-rejections.ts";
+import { goOnAfterFailures } from "./go-on-after-failures.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { onStopSignal } from "./stop-signals.ts";
 
@@ -48,7 +48,7 @@ export async function serve(options: {
     ...(masterKey === undefined || masterKey === "" ? {} : { masterKey }),
     ...(operatorToken === undefined || operatorToken === "" ? {} : { operatorToken }),
   });
-  goOnAfterRejections(bulkhead);
+  goOnAfterFailures(bulkhead);
   try {
     const port = await Promise.race([bulkhead.listen(options.port, options.host), stopped]);
     if (port === undefined) return 0;

@@ -5,7 +5,7 @@ import { isPermissionPattern } from "../core/permission.ts";
 import { type LocalServer, startLocalServer } from "../local-server.ts";
 import type { TenantName } from "../tenancy/tenant-record.ts";
 import { type Environment, forgetSecrets } from "./environment.ts";
-import { goOnAfterRejections } from "./go-on-after-rejections.ts";
+import { goOnAfterFailures } from "./go-on-after-failures.ts";
 import { loadServerModule } from "./load-server-module.ts";
 import { messageOutput } from "./message-output.ts";
 import { printNotice } from "./report-error.ts";
@@ -68,7 +68,7 @@ export async function stdio(options: StdioOptions): Promise<number> {
       log: process.stderr,
       logLevel: options.logLevel,
     });
-    goOnAfterRejections(server);
+    goOnAfterFailures(server);
     const { subject, permissions } = options;
     const client = { tenant, subject, permissions, input: process.stdin, output };
     const connection = await server.connect(client).catch((error: unknown) => {

@@ -61,6 +61,14 @@ describe("a serving process", () => {
     expect(await call("pid")).toBe(child);
   });
 
+  test("a listener that throws when a call is over ends nobody's calls, and is in the log", async () => {
+    const { dev, call } = serving;
+    const child = await call("pid");
+    expect(await call("throw_when_over")).toBe("listening");
+    await waitFor(() => dev.stderr().includes("thrown by a listener"), "it was on record");
+    expect(await call("pid")).toBe(child);
+  });
+
   test("at SIGTERM a call under way is answered, and then it ends", async () => {
     const { dev, call } = serving;
     await expectAnswerAfter(call, () => dev.signal("SIGTERM"));

@@ -29,6 +29,24 @@ test("the page's server is adopted by its three lines", async () => {
   ]);
 });
 
+test("a module may export the promise of a server, whose failure is told as its own", async () => {
+  const load = async (name: string, text: string) => {
+    await writeFile(join(project, name), `import { adoptSdkServer } from "bulkhead-mcp";\n${text}`);
+    return loadServerModule(join(project, name));
+  };
+  const adopting = "export default adoptSdkServer";
+  const loaded = await load(
+    "later.ts",
+    `import { buildServer } from "./build-server.ts";\n${adopting}(buildServer);`,
+  );
+  expect(loaded.name).toBe("notes");
+  const failing = load("never.ts", `${adopting}(() => { throw new TypeError("It has no key."); });`);
+  await expect(failing).rejects.toMatchObject({
+    code: "module_failed",
+    detail: expect.stringContaining("TypeError: It has no key."),
+  });
+});
+
 test("the page names every option", async () => {
   const rows = tableOf(await readPage("docs/adopting-sdk-servers.md"), "option");
   expect(
