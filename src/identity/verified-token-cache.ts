@@ -62,8 +62,11 @@ export function createVerifiedTokenCache(
         if (registration === undefined || !isSameRegistration(registration, token.issuer)) return undefined;
         entry.registration = registration;
       }
-      entries.delete(digest);
-      entries.set(digest, entry);
+      // Moving it to the end on every hit would cost the request path; it matters only where some may have to go.
+      if (entries.size > size / 2) {
+        entries.delete(digest);
+        entries.set(digest, entry);
+      }
       return token;
     },
     put(digest, token, use) {

@@ -13,12 +13,17 @@ export function answerJson(
 ): number {
   if (res.writableEnded || res.destroyed) return 0;
   const length = Buffer.byteLength(text);
-  res.writeHead(status, {
-    "content-type": "application/json",
-    "content-length": length,
-    "cache-control": "no-store",
-    ...headers,
-  });
+  // Names and values in turn, which Node writes as they are: nearly all answers come this way.
+  const head = [
+    "content-type",
+    "application/json",
+    "content-length",
+    String(length),
+    "cache-control",
+    "no-store",
+  ];
+  for (const name in headers) head.push(name, headers[name] ?? "");
+  res.writeHead(status, head);
   res.end(text);
   return length;
 }

@@ -27,9 +27,12 @@ const MAX_MESSAGE = 8_192;
 
 /** The context of one operation of one caller. Made for it, and never used for another. */
 export class RequestContext implements ContinuableContext {
-  readonly tenant: Tenant;
-  readonly principal: Principal;
   readonly operationId: OperationId;
+  readonly #snapshot: TenantSnapshot;
+  readonly #caller: Principal;
+  // Made when they are first asked for: most handlers ask for neither.
+  #tenant: Tenant | null = null;
+  #principal: Principal | null = null;
   readonly #signal: () => AbortSignal;
   readonly #link: LivingLink;
   readonly #ports: ContextPorts;
@@ -46,16 +49,31 @@ export class RequestContext implements ContinuableContext {
     readonly link: LivingLink;
     readonly ports: ContextPorts;
   }) {
-    // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
-    const { id, slug, name, plan, limits, settings } = of.snapshot;
-    this.tenant = Object.freeze({ id, slug, name, plan, limits, settings });
-    // The set is a copy: the principal's own is remembered with the token, for its next requests.
-    this.principal = Object.freeze({ ...of.principal, permissions: new Set(of.principal.permissions) });
+    this.#snapshot = of.snapshot;
+    this.#caller = of.principal;
     this.operationId = of.operationId;
     this.#signal = of.signal;
     this.#link = of.link;
     this.#ports = of.ports;
     Object.freeze(this);
+  }
+
+  get tenant(): Tenant {
+    if (this.#tenant === null) {
+      // A snapshot has all that a tenant shows a handler, and more that it need not know: hence its own object.
+      const { id, slug, name, plan, limits, settings } = this.#snapshot;
+      this.#tenant = Object.freeze({ id, slug, name, plan, limits, settings });
+    }
+    return this.#tenant;
+  }
+
+  get principal(): Principal {
+    // The set is a copy: the principal's own is remembered with the token, for its next requests.
+    this.#principal ??= Object.freeze({
+      ...this.#caller,
+      permissions: new Set(this.#caller.permissions),
+    });
+    return this.#principal;
   }
 
   get signal(): AbortSignal {
