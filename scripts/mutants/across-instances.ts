@@ -131,8 +131,8 @@ export const acrossInstances: readonly Mutant[] = [
   {
     name: "a signal may have any size",
     file: "src/data/signals.ts",
-    from: "if (bytes > MAX_PAYLOAD_BYTES) return false;",
-    to: "",
+    from: "if (bytes > MAX_PAYLOAD_BYTES || told > MAX_LARGE.bytes) return false;",
+    to: "if (told > MAX_LARGE.bytes) return false;",
     tests: SIGNALS,
   },
   {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { canonicalJson } from "../core/audit-row.ts";
 import type { Clock } from "../core/clock.ts";
 import { after, type Eventually } from "../core/eventually.ts";
 import { openText, sealText } from "../core/sealed-box.ts";
@@ -94,43 +95,7 @@ function contextOf({ request, principal }: StateOwner): string {
   return JSON.stringify(["request state", principal.tenantId, principalKey(principal), method, name, args]);
 }
 
-/**
- * A digest of JSON that does not depend on the order of members. Without recursion: arguments may be nested deeper than
- * the stack is.
- */
+/** A digest of JSON that does not depend on the order of members. Messages are nested no deeper than the stack is. */
 function digestOf(value: unknown): string {
-  const digest = createHash("sha256");
-  const rest: Part[] = [{ value }];
-  let text = "";
-  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-    if (typeof next !== "string") {
-      // One by one: a million of them are too many arguments for a call.
-      for (const part of partsOf(next.value).reverse()) rest.push(part);
-      continue;
-    }
-    text += next;
-    if (text.length < CHUNK) continue;
-    digest.update(text);
-    text = "";
-  }
-  return digest.update(text).digest("base64url");
-}
-
-/** Characters given to the digest at once: a call for each piece takes longer than the digest. */
-const CHUNK = 65_536;
-
-/** A piece of the text of a value, or a value within it. */
-type Part = string | { readonly value: unknown };
-
-/** A value's text; of arrays and objects the brackets, and the values between them. */
-function partsOf(value: unknown): Part[] {
-  if (Array.isArray(value)) {
-    const items: unknown[] = value;
-    return ["[", ...items.flatMap((item) => [{ value: item }, ","]), "]"];
-  }
-  if (!isObject(value)) return [JSON.stringify(value)];
-  const members = Object.keys(value)
-    .sort()
-    .flatMap((name) => [`${JSON.stringify(name)}:`, { value: value[name] }, ","]);
-  return ["{", ...members, "}"];
+  return createHash("sha256").update(canonicalJson(value)).digest("base64url");
 }
