@@ -38,8 +38,8 @@ export const previousGeneration: readonly Mutant[] = [
   {
     name: "earlier: a stream that is read anew keeps its first reader",
     file: `${EARLIER}/resumable-streams.ts`,
-    from: "begun.get(key)?.dropReader();",
-    to: "",
+    from: "begun.get(key)?.dropReader();\n      const resumption = await stream.begin();",
+    to: "const resumption = await stream.begin();",
     tests: [`${WIRE}/streams.test.ts`],
   },
   {
@@ -227,7 +227,7 @@ export const previousGeneration: readonly Mutant[] = [
   {
     name: "earlier: members of a batch keep their places",
     file: PREVIOUS,
-    from: "if (!isRefusal(place)) place.leave();",
+    from: "if (!isRefusal(place) && !first) place.leave();",
     to: "",
     tests: [`${WIRE}/batches.test.ts`],
   },
