@@ -7,7 +7,8 @@ import type { LocalSession } from "./local-session.ts";
 import type { PipelineRooms } from "./pipeline.ts";
 import { decidePlacement } from "./placement/decide-placement.ts";
 import { checkEarlierRequest } from "./protocol/earlier/earlier-request.ts";
-import { type ClientMessage, isObject, member, type RequestId } from "./protocol/json-rpc.ts";
+import { namesItsRevision } from "./protocol/era.ts";
+import type { ClientMessage, RequestId } from "./protocol/json-rpc.ts";
 import type { McpRequest } from "./protocol/mcp-request.ts";
 import type { Work } from "./protocol/open-work.ts";
 import { checkRequest } from "./protocol/revision-2026-07-28.ts";
@@ -76,7 +77,7 @@ export async function serveLocally(rooms: LocalRequestRooms, of: LocalRequest): 
   const caller = of.callerUnder(snapshot);
 
   // ---- protocol: which generation, and what is asked for -------------------------------------------------------------
-  const isCurrent = carriesVersion(message);
+  const isCurrent = namesItsRevision(message);
   if (!isCurrent && message.method === "initialize") {
     const { bytesIn } = of;
     const refused = await of.session.initialize(message, {
@@ -121,10 +122,4 @@ export async function serveLocally(rooms: LocalRequestRooms, of: LocalRequest): 
     place.leave();
     work.finish();
   }
-}
-
-/** A request that says which revision it is of is of the current generation, whatever the client began with. */
-function carriesVersion({ params }: ClientMessage): boolean {
-  const meta = member(params, "_meta");
-  return isObject(meta) && Object.hasOwn(meta, "io.modelcontextprotocol/protocolVersion");
 }

@@ -2,11 +2,10 @@
 import { randomBytes } from "node:crypto";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { Clock } from "./core/clock.ts";
-import type { EventSink, OperationEvent } from "./core/event.ts";
+import type { EventSink } from "./core/event.ts";
 import type { IdSource } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
 import type { Caller } from "./identity/caller.ts";
-import { outcomeFacts } from "./observe/audit-facts.ts";
 import type { AuditTrail } from "./observe/audit-trail.ts";
 import type { OpenConversation } from "./protocol/conversation.ts";
 import { capabilitiesOf } from "./protocol/discover.ts";
@@ -19,9 +18,10 @@ import {
   type RequestId,
   resultResponse,
 } from "./protocol/json-rpc.ts";
+import { recordOpening } from "./protocol/record-opening.ts";
 import type { Session } from "./protocol/session.ts";
 import type { Sessions } from "./protocol/sessions.ts";
-import { actorOf, principalKey } from "./tenancy/principal.ts";
+import { principalKey } from "./tenancy/principal.ts";
 
 /** What a session is made of. */
 export interface LocalSessionRooms {
@@ -50,7 +50,7 @@ export class LocalSession {
     message: ClientMessage & { readonly id: RequestId },
     of: { readonly caller: Caller; readonly bytesIn: number; readonly answer: (text: string) => void },
   ): Promise<Refusal | null> {
-    const { clock, emit, catalog } = this.#rooms;
+    const { clock, catalog } = this.#rooms;
     const { caller } = of;
     const [at, started] = [clock.now(), clock.monotonic()];
     if (this.#session !== null) {
@@ -77,27 +77,16 @@ export class LocalSession {
     const { server } = catalog;
     const opened = initialized(read.revision, { server, capabilities: capabilitiesOf(catalog) });
     const text = resultResponse(message.id, opened.members);
-    const event: OperationEvent = {
-      type: "operation",
-      at,
-      tenantId: snapshot.id,
-      operationId: this.#rooms.ids.operation(),
-      actor: actorOf(principal),
+    recordOpening(this.#rooms, {
+      principal,
       method: "initialize",
-      target: null,
-      readOnly: true,
-      outcome: "ok",
-      code: null,
-      durationMs: clock.monotonic() - started,
+      revision: read.revision,
+      traceId: null,
+      at,
+      started,
       bytesIn: of.bytesIn,
       bytesOut: Buffer.byteLength(text),
-      protocolVersion: read.revision,
-      traceId: null,
-      access: { reason: "not_required" },
-      notes: null,
-    };
-    this.#rooms.audit.record(outcomeFacts(event));
-    emit(event);
+    });
     of.answer(text);
     this.#onBegun(caller);
     return null;

@@ -133,17 +133,16 @@ export function createOperate(rooms: OperateRooms): Operate {
     let result = withOperationId(run.result, operationId);
     let text = responseText(request, result);
     let event = eventOf(run, result, text);
-    if (request.method === "ping") {
-      // It says nothing of anybody, and is not counted: rows of it would be without a bound.
-    } else if (readOnly) {
-      rooms.audit.record(outcomeFacts(event));
-    } else {
+    if (!readOnly) {
       const unrecorded = await recorded(rooms.audit.commit(outcomeFacts(event)), true);
       if (unrecorded !== null) {
         result = withOperationId(unrecorded, operationId);
         text = responseText(request, result);
         event = eventOf(run, result, text);
       }
+    } else if (request.method !== "ping") {
+      // A ping says nothing of anybody, and is not counted: rows of it would be without a bound.
+      rooms.audit.record(outcomeFacts(event));
     }
     emit(event);
     reply.answer(text, isRefusal(result) ? result : null);

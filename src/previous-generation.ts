@@ -3,14 +3,13 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Catalog } from "./catalog/catalog.ts";
 import type { Clock } from "./core/clock.ts";
 import { errorRow } from "./core/error-table.ts";
-import type { EventSink, OperationEvent } from "./core/event.ts";
+import type { EventSink } from "./core/event.ts";
 import { Fault } from "./core/fault.ts";
 import type { IdSource } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
 import type { Caller } from "./identity/caller.ts";
 import type { ConcurrencyLimiter, HeldPlace } from "./limits/concurrency.ts";
 import type { TenantRateLimiter } from "./limits/tenant-rate-limiter.ts";
-import { outcomeFacts } from "./observe/audit-facts.ts";
 import type { AuditTrail } from "./observe/audit-trail.ts";
 import type { Operate } from "./operate.ts";
 import { answerJson } from "./protocol/answers.ts";
@@ -40,12 +39,13 @@ import {
   resultResponse,
 } from "./protocol/json-rpc.ts";
 import type { Work } from "./protocol/open-work.ts";
+import { recordOpening } from "./protocol/record-opening.ts";
 import { CURRENT } from "./protocol/revisions.ts";
 import type { Session } from "./protocol/session.ts";
 import { isEventOfSession, type SessionStreams } from "./protocol/session-streams.ts";
 import type { Sessions } from "./protocol/sessions.ts";
 import type { SignalPort } from "./protocol/signal-port.ts";
-import { actorOf, type Principal, principalKey } from "./tenancy/principal.ts";
+import { type Principal, principalKey } from "./tenancy/principal.ts";
 
 /** Serves sessions. Each gives the refusal to answer, or null where it has answered. */
 export interface PreviousGeneration {
@@ -163,27 +163,16 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
     if (isRefusal(session)) return session;
     if (of.work.ended !== null) return of.work.ended;
     const text = resultResponse(message.id, initialized(revision, { server, capabilities }).members);
-    const event: OperationEvent = {
-      type: "operation",
-      at,
-      tenantId: snapshot.id,
-      operationId: rooms.ids.operation(),
-      actor: actorOf(principal),
+    recordOpening(rooms, {
+      principal,
       method: "initialize",
-      target: null,
-      readOnly: true,
-      outcome: "ok",
-      code: null,
-      durationMs: clock.monotonic() - started,
+      revision,
+      traceId: null,
+      at,
+      started,
       bytesIn: of.bytesIn,
       bytesOut: Buffer.byteLength(text),
-      protocolVersion: revision,
-      traceId: null,
-      access: { reason: "not_required" },
-      notes: null,
-    };
-    rooms.audit.record(outcomeFacts(event));
-    emit(event);
+    });
     answerJson(res, 200, text, { "mcp-session-id": session.id });
     return null;
   };

@@ -94,8 +94,8 @@ export const previousGeneration: readonly Mutant[] = [
   {
     name: "earlier: pings fill the audit trail",
     file: "src/operate.ts",
-    from: 'if (request.method === "ping") {',
-    to: 'if (operationId === "") {',
+    from: '} else if (request.method !== "ping") {',
+    to: "} else {",
     tests: [`${WIRE}/batches.test.ts`],
   },
   {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type ClientBody, isObject, member } from "./json-rpc.ts";
+import { type ClientBody, type ClientMessage, isObject, member } from "./json-rpc.ts";
 import { isEarlier } from "./revisions.ts";
 
 /**
@@ -11,7 +11,12 @@ export function isEarlierGeneration(body: ClientBody, headers: IncomingHttpHeade
   const version = headers["mcp-protocol-version"];
   const bySession = headers["mcp-session-id"] !== undefined && (version === undefined || isEarlier(version));
   if (body.kind !== "message") return bySession || version === undefined || isEarlier(version);
-  const meta = member(body.params, "_meta");
-  if (isObject(meta) && Object.hasOwn(meta, "io.modelcontextprotocol/protocolVersion")) return false;
+  if (namesItsRevision(body)) return false;
   return body.method === "initialize" || bySession || isEarlier(version);
+}
+
+/** A message that says of which revision it is belongs to the current generation, whatever its client began with. */
+export function namesItsRevision({ params }: ClientMessage): boolean {
+  const meta = member(params, "_meta");
+  return isObject(meta) && Object.hasOwn(meta, "io.modelcontextprotocol/protocolVersion");
 }

@@ -2,12 +2,11 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Permits, TenantViews } from "../catalog/tenant-view.ts";
 import type { Clock } from "../core/clock.ts";
-import type { EventSink, OperationEvent } from "../core/event.ts";
+import type { EventSink } from "../core/event.ts";
 import type { IdSource, TenantId } from "../core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
-import { outcomeFacts } from "../observe/audit-facts.ts";
 import type { AuditTrail } from "../observe/audit-trail.ts";
-import { actorOf, type Principal } from "../tenancy/principal.ts";
+import type { Principal } from "../tenancy/principal.ts";
 import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
 import type { ChangeStreams, OpenedStream } from "./change-streams.ts";
 import { EventOutlet } from "./event-outlet.ts";
@@ -16,6 +15,7 @@ import { ListenWords } from "./listen-words.ts";
 import type { McpRequest } from "./mcp-request.ts";
 import type { Work, WorkingCaller } from "./open-work.ts";
 import type { Outlet } from "./outlet.ts";
+import { recordOpening } from "./record-opening.ts";
 import { offeredLists, readSubscriptionFilter } from "./subscription-filter.ts";
 import type { TaskWatches } from "./tasks/task-watches.ts";
 import { traceIdOf } from "./trace-context.ts";
@@ -65,7 +65,7 @@ export function createListenOperation<Caller extends ListeningCaller>(options: {
   /** A caller's permissions under newer snapshots of its tenant. What it gives lives as long as the stream. */
   readonly grantsOf: (caller: Caller) => (snapshot: TenantSnapshot) => ReadonlySet<string>;
 }): ListenOperation<Caller> {
-  const { clock, emit, views, permits, serverInfo } = options;
+  const { clock, views, permits, serverInfo } = options;
   const offered = offeredLists(options.catalog);
 
   const openOn: ListenOperation<Caller>["openOn"] = async (connect, request, { caller, work, bytesIn }) => {
@@ -114,27 +114,16 @@ export function createListenOperation<Caller extends ListeningCaller>(options: {
       work,
     );
     if (isRefusal(opened)) return opened;
-    const event: OperationEvent = {
-      type: "operation",
+    recordOpening(options, {
+      principal,
+      method: "subscriptions/listen",
+      revision: request.revision,
+      traceId: traceIdOf(request.trace),
       at: clock.now(),
-      tenantId: snapshot.id,
-      operationId: options.ids.operation(),
-      actor: actorOf(principal),
-      method: request.method,
-      target: null,
-      readOnly: true,
-      outcome: "ok",
-      code: null,
-      durationMs: clock.monotonic() - started,
+      started,
       bytesIn,
       bytesOut: opened.bytes,
-      protocolVersion: request.revision,
-      traceId: traceIdOf(request.trace),
-      access: { reason: "not_required" },
-      notes: null,
-    };
-    options.audit.record(outcomeFacts(event));
-    emit(event);
+    });
     return opened;
   };
 
