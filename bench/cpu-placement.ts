@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 
 /** Which processes run on which core, where the system can be told. */
 export interface CpuPlacement {
@@ -6,19 +6,29 @@ export interface CpuPlacement {
   readonly forServer: readonly string[];
   /** The same for the core of everything else: load generator, database. */
   readonly forOthers: readonly string[];
+  /**
+   * The same for a load generator, which goes before everything else on that core: one that waits until the database has
+   * done a batch offers less than the server can take, and it is the batches that would be measured.
+   */
+  readonly forLoad: readonly string[];
   /** Moves a process that is already running, and those that it starts from now on, to the core of everything else. */
   moveToOthers(pid: number): void;
   /** For the page. */
   readonly description: string;
 }
 
+/** Runs the rest of its arguments before all programs that are not of this kind; for administrators alone. */
+const FIRST = ["chrt", "--fifo", "1"] as const;
+
 export function placeOnCpus(): CpuPlacement {
   const cpus = allowedCpus();
   const [server, others] = cpus;
+  const goesFirst = spawnSync(FIRST[0], [...FIRST.slice(1), "true"], { stdio: "ignore" }).status === 0;
   if (server === undefined || others === undefined) {
     return {
       forServer: [],
       forOthers: [],
+      forLoad: [],
       moveToOthers: () => {},
       description: "no process is bound to a core (no taskset, or one core only)",
     };
@@ -26,10 +36,15 @@ export function placeOnCpus(): CpuPlacement {
   return {
     forServer: ["taskset", "-c", server],
     forOthers: ["taskset", "-c", others],
+    forLoad: ["taskset", "-c", others, ...(goesFirst ? FIRST : [])],
     moveToOthers: (pid) => {
       execFileSync("taskset", ["-a", "-cp", others, String(pid)], { stdio: "ignore" });
     },
-    description: `the server under test is bound to core ${server}; load generator and PostgreSQL share core ${others}`,
+    description: `the server under test is bound to core ${server}; load generator and PostgreSQL share core ${others}, ${
+      goesFirst
+        ? "where the generator goes first (SCHED_FIFO)"
+        : "and the generator waits for its turn there (no right to SCHED_FIFO)"
+    }`,
   };
 }
 

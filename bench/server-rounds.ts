@@ -91,7 +91,7 @@ export function loadServer(
     requests: of.server.requests,
     connections: CONNECTIONS,
     seconds: of.seconds,
-    prefix: bench.cpus.forOthers,
+    prefix: bench.cpus.forLoad,
     scratch: bench.scratch,
     cleanup: bench.cleanup,
   });

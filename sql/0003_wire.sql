@@ -220,4 +220,12 @@ BEGIN
   END LOOP;
 END $$;
 
+-- ---------------------------------------------------------------------------------------------------------------
+-- The audit trail: one index less for the row of a read-only call
+-- ---------------------------------------------------------------------------------------------------------------
+
+-- An operation's outcome is found by audit_one_outcome already; this index now has what else there is of it.
+DROP INDEX bulkhead.audit_operation;
+CREATE INDEX audit_operation ON bulkhead.audit_entries (tenant_id, operation_id) WHERE kind <> 'outcome';
+
 RESET ROLE;

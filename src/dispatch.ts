@@ -3,6 +3,7 @@ import type { createAdminApi } from "./admin/admin-api.ts";
 import type { Clock } from "./core/clock.ts";
 import { errorRow } from "./core/error-table.ts";
 import type { EventSink } from "./core/event.ts";
+import type { Eventually } from "./core/eventually.ts";
 import { type Refusal, refuse } from "./core/refusal.ts";
 import type { Development } from "./development-access.ts";
 import type { createOperatorGate } from "./identity/operator-gate.ts";
@@ -25,13 +26,23 @@ export function createDispatch(to: {
   readonly open: boolean;
   readonly clock: Clock;
   readonly emit: EventSink;
-}): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+}): (req: IncomingMessage, res: ServerResponse) => Eventually<void> {
   const refuseRequest = (res: ServerResponse, refusal: Refusal): void => {
     to.emit({ type: "refusal", at: to.clock.now(), tenantId: null, stage: "http", code: refusal.code });
     answerRefusal(res, refusal, { close: true });
   };
 
-  return async (req, res) => {
+  const unknown = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    if ((await to.development?.authorizationServer.handle(req, res)) !== true)
+      refuseRequest(res, refuse("route_unknown"));
+  };
+
+  const showMetrics = async (res: ServerResponse): Promise<void> => {
+    const { type, text } = await to.metrics();
+    res.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(text);
+  };
+
+  return (req, res) => {
     const target = req.url ?? "/";
     const where = route(target);
     // Probes come by address, with any Host: they say nothing that is worth guarding.
@@ -62,18 +73,14 @@ export function createDispatch(to: {
           });
           return;
         }
-        const { type, text } = await to.metrics();
-        res.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(text);
-        return;
+        return showMetrics(res);
       }
       case "admin":
         if (to.adminApi !== null) return to.adminApi.handle(req, res);
         refuseRequest(res, refuse("route_unknown"));
         return;
       case "unknown":
-        if ((await to.development?.authorizationServer.handle(req, res)) === true) return;
-        refuseRequest(res, refuse("route_unknown"));
-        return;
+        return unknown(req, res);
     }
   };
 }

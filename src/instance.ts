@@ -283,6 +283,8 @@ export async function startInstance(
       listening: wire.listening,
       rounds: wire.rounds,
       previous: wire.previous,
+      deadlines: wire.deadlines,
+      outbox: wire.outbox,
       maxBodyBytes: MAX_BODY_BYTES,
       bodyTimeoutMs: BODY_TIMEOUT_MS,
       draining: () => draining,
@@ -433,7 +435,7 @@ export async function startInstance(
         };
         res.once("close", over);
         closeWithConnection(req, res);
-        const dispatched = dispatch(req, res).catch((cause: unknown) => {
+        const failed = (cause: unknown): void => {
           const operationId = ids.operation();
           emit({
             type: "fault",
@@ -453,8 +455,21 @@ export async function startInstance(
               { close: true },
             );
           else res.destroy();
-        });
-        void dispatched.finally(over);
+        };
+        const broken = (cause: unknown): void => {
+          try {
+            failed(cause);
+          } finally {
+            over();
+          }
+        };
+        try {
+          const dispatched = dispatch(req, res);
+          if (dispatched instanceof Promise) dispatched.then(over, broken);
+          else over();
+        } catch (cause) {
+          broken(cause);
+        }
       },
       async announce(tenant, change) {
         const name = parseTenantId(tenant) ?? parseSlug(tenant);

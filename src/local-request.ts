@@ -89,7 +89,8 @@ export async function serveLocally(rooms: LocalRequestRooms, of: LocalRequest): 
   }
   const session = isCurrent ? null : await of.session.current();
   if (isRefusal(session)) return stop(session, "protocol");
-  const request = session === null ? checkRequest(message, null) : checkEarlierRequest(message, session);
+  const request =
+    session === null ? checkRequest(message, message.id, null) : checkEarlierRequest(message, session);
   const revision = session?.revision ?? CURRENT;
   if (isRefusal(request)) {
     // It counts, although it is no operation: or else bad messages were free.

@@ -85,7 +85,8 @@ export function createOperate(rooms: OperateRooms): Operate {
     if (isRefusal(found)) return refuseOperation(found);
     const making = rooms.asTask(order, found);
     if (isRefusal(making)) return refuseOperation(making);
-    const { operation, open } = making ?? { operation: found, open: order.open };
+    const operation = making === null ? found : making.operation;
+    const open = making === null ? order.open : making.open;
 
     const actor = actorOf(principal);
     const { target, readOnly } = operation;
@@ -127,7 +128,18 @@ export function createOperate(rooms: OperateRooms): Operate {
       if (unrecorded !== null) return refuseOperation(unrecorded);
     }
 
-    const run = await rooms.runner.run({ ...order, operation, open, snapshot, principal, operationId });
+    const { work, limitMs } = order;
+    const run = await rooms.runner.run({
+      operation,
+      request,
+      snapshot,
+      principal,
+      operationId,
+      reply,
+      work,
+      open,
+      limitMs,
+    });
     if (run.stillWorking !== null) order.place.keepUntil(run.stillWorking);
 
     let result = withOperationId(run.result, operationId);

@@ -22,6 +22,7 @@ import { decidePlacement, type InstanceRole } from "./placement/decide-placement
 import type { PreviousGeneration } from "./previous-generation.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
 import type { OpenConversation } from "./protocol/conversation.ts";
+import type { Deadlines } from "./protocol/deadlines.ts";
 import { isEarlierGeneration } from "./protocol/era.ts";
 import { takesEvents } from "./protocol/event-stream.ts";
 import { HttpReply } from "./protocol/http-reply.ts";
@@ -29,6 +30,7 @@ import { parseBody, type RequestId } from "./protocol/json-rpc.ts";
 import type { ListenOperation } from "./protocol/listen-operation.ts";
 import type { McpRequest } from "./protocol/mcp-request.ts";
 import type { OpenWork, Work } from "./protocol/open-work.ts";
+import type { Outbox } from "./protocol/outbox.ts";
 import { checkMediaType, readBody } from "./protocol/request-body.ts";
 import { checkRequest } from "./protocol/revision-2026-07-28.ts";
 import { untilRead } from "./protocol/until-read.ts";
@@ -58,6 +60,8 @@ export interface PipelineRooms {
   /** Largest body of any tenant whose limit says nothing, in bytes. */
   readonly maxBodyBytes: number;
   readonly bodyTimeoutMs: number;
+  readonly deadlines: Deadlines;
+  readonly outbox: Outbox;
   /** True once the server takes no more requests. */
   readonly draining: () => boolean;
 }
@@ -146,7 +150,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const flooding = rooms.addresses.check(address);
 
     // ---- identity and tenancy: a credential, and the one tenant that it may act for ------------------------------
-    const caller = await rooms.authenticator.authenticate({
+    const known = rooms.authenticator.authenticate({
       rawHeaders: req.rawHeaders,
       url: req.url ?? "",
       method: req.method,
@@ -154,6 +158,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       address,
       flooding,
     });
+    const caller = known instanceof Promise ? await known : known;
     if (isRefusal(caller)) {
       if (isFailure(caller)) rooms.addresses.failed(address);
       return refuseRequest(res, caller, {
@@ -230,11 +235,11 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     };
     const wrongType = checkMediaType(req);
     if (wrongType !== null) return refuseMessage(wrongType, { bodyRead: false });
-    const body = await readBody(
-      req,
-      snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
-      rooms.bodyTimeoutMs,
-    );
+    const body = await readBody(req, {
+      limit: snapshot.limits.maxRequestBytes ?? rooms.maxBodyBytes,
+      timeoutMs: rooms.bodyTimeoutMs,
+      deadlines: rooms.deadlines,
+    });
     if (isRefusal(body)) return refuseMessage(body, { bodyRead: false });
     if (of.work.ended !== null) return refuseMessage(of.work.ended, { bodyRead: true });
     // While the body was awaited a role may have been taken away, or a tool set.
@@ -246,8 +251,10 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     const { headers } = req;
     if (isEarlierGeneration(message, headers)) {
       const refused = await rooms.previous.post(res, {
-        ...of,
         caller: current,
+        place: of.place,
+        crowded: of.crowded,
+        work: of.work,
         message,
         headers,
         bytesIn: body.length,
@@ -266,7 +273,7 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
       res.writeHead(202).end();
       return;
     }
-    const request = checkRequest({ ...message, id: message.id }, headers);
+    const request = checkRequest(message, message.id, headers);
     if (isRefusal(request)) return refuseMessage(request, { id: message.id, bodyRead: true });
 
     // ---- admit B: this one operation -----------------------------------------------------------------------------
@@ -293,8 +300,13 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
 
     // ---- catalog, data, observe ----------------------------------------------------------------------------------
     const challengeOf = (refusal: Refusal): string | undefined => challengeFor(refusal, slug);
-    const reply = new HttpReply(res, { challengeOf, takesEvents: takesEvents(headers.accept) });
-    await rooms.operate({ ...of, caller: current, request, reply, open, bytesIn: body.length });
+    const reply = new HttpReply(res, {
+      challengeOf,
+      takesEvents: takesEvents(headers.accept),
+      outbox: rooms.outbox,
+    });
+    const { place, work } = of;
+    await rooms.operate({ caller: current, request, reply, place, work, open, bytesIn: body.length });
   };
 
   /** The caller under the tenant's configuration as it is now; null: the tenant is gone. */

@@ -39,6 +39,7 @@ import {
   resultResponse,
 } from "./protocol/json-rpc.ts";
 import type { Work } from "./protocol/open-work.ts";
+import type { Outbox } from "./protocol/outbox.ts";
 import { recordOpening } from "./protocol/record-opening.ts";
 import { CURRENT } from "./protocol/revisions.ts";
 import type { Session } from "./protocol/session.ts";
@@ -93,6 +94,7 @@ export interface PreviousGenerationRooms {
   readonly answers: ClientAnswers;
   readonly streams: ResumableStreams;
   readonly sessionStreams: Pick<SessionStreams<Caller>, "open" | "endSession">;
+  readonly outbox: Outbox;
 }
 
 type Post = Parameters<PreviousGeneration["post"]>[1];
@@ -268,6 +270,7 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
       takesEvents: takesEvents(of.headers.accept),
       challengeOf: of.challengeOf,
       begin: streams.begin,
+      outbox: rooms.outbox,
       now: clock.monotonic,
     });
 
@@ -335,9 +338,11 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
         case "message":
           if (!isRequest(message)) return hear(caller, session, message) ?? accepted(res);
           await perform(new EarlierReply(answerTo(res, of, session, null)), message, {
-            ...of,
-            place: of.crowded ?? of.place,
             session,
+            caller,
+            place: of.crowded ?? of.place,
+            work,
+            bytesIn: of.bytesIn,
           });
           return null;
       }

@@ -201,7 +201,7 @@ export function createTasks(rooms: {
       return refuse("cancelled");
     }
     runs.start(row);
-    return { resultType: "task", members: taskMembers(row), outcome: "task", code: null };
+    return { resultType: "task", members: taskMembers(row), meta: null, outcome: "task", code: null };
   };
 
   return {

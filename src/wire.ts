@@ -37,6 +37,7 @@ import { createListenOperation } from "./protocol/listen-operation.ts";
 import { createOpenWork, type OpenWork } from "./protocol/open-work.ts";
 import { createOperationRunner } from "./protocol/operation-runner.ts";
 import { resolveOperation } from "./protocol/operations.ts";
+import { createOutbox } from "./protocol/outbox.ts";
 import { createParkedCalls } from "./protocol/parked-calls.ts";
 import { createRequestStates, type StateKeys } from "./protocol/request-state.ts";
 import { createResponseText } from "./protocol/response-text.ts";
@@ -53,7 +54,10 @@ import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
 /** What the pipeline and the instance use of it. */
 export interface Wire
-  extends Pick<PipelineRooms, "operate" | "openWork" | "listening" | "rounds" | "previous"> {
+  extends Pick<
+    PipelineRooms,
+    "operate" | "openWork" | "listening" | "rounds" | "previous" | "deadlines" | "outbox"
+  > {
   readonly openWork: OpenWork<Caller>;
   readonly streams: ChangeStreams;
   readonly follower: ConfigurationFollower;
@@ -168,9 +172,11 @@ export function createWire(rooms: {
     }
     return made;
   };
+  const outbox = createOutbox();
+  const deadlines = createDeadlines(clock.monotonic);
   const runner = createOperationRunner({
     portsFor,
-    deadlines: createDeadlines(clock.monotonic),
+    deadlines,
     elicitations: createElicitations(),
   });
   const calls: Omit<OperateRooms, "responseText" | "asTask"> = {
@@ -180,11 +186,8 @@ export function createWire(rooms: {
     audit,
     runner,
     resolve: (request, { snapshot, principal }) => {
-      const of = { view: views.of(snapshot), granted: principal.permissions, policy };
-      return (
-        resolveSessionOperation(request, { ...of, settings: sessions }) ??
-        resolveOperation(request, { ...of, catalog })
-      );
+      const from = { view: views.of(snapshot), granted: principal.permissions, policy, catalog };
+      return resolveSessionOperation(request, from, sessions) ?? resolveOperation(request, from);
     },
   };
   const tasks = createTasks({
@@ -223,6 +226,8 @@ export function createWire(rooms: {
 
   return {
     openWork,
+    deadlines,
+    outbox,
     streams,
     follower,
     announcements,
@@ -261,6 +266,7 @@ export function createWire(rooms: {
       answers: createClientAnswers(random),
       streams: resumable,
       sessionStreams,
+      outbox,
     }),
     sessions,
     resumable,

@@ -11,9 +11,9 @@ export const traces: readonly Mutant[] = [
   },
   {
     name: "a slug keeps its URL in memory",
-    file: "src/protocol/routes.ts",
-    from: "parseSlug(Buffer.from(text).toString())",
-    to: "parseSlug(text)",
+    file: "src/tenancy/configuration-cache.ts",
+    from: "return Buffer.from(text).toString();",
+    to: "return text;",
     tests: ["test/pipeline/no-token-leaves.test.ts"],
   },
   {

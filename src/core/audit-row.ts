@@ -82,11 +82,11 @@ export function canonicalJson(value: unknown): string {
   return `{${members.join(",")}}`;
 }
 
-const ACTOR_MEMBERS = ["clientId", "issuer", "kind", "subject"];
-const ACCESS_MEMBERS = ["by", "from", "permission", "reason"];
+const ACTOR_MEMBERS = ["clientId", "issuer", "kind", "subject"] as const;
+const ACCESS_MEMBERS = ["by", "from", "permission", "reason"] as const;
 
 function actorJson(actor: Actor | null): string {
-  return actor === null ? "null" : flatJson({ ...actor }, ACTOR_MEMBERS);
+  return actor === null ? "null" : flatJson(actor, ACTOR_MEMBERS);
 }
 
 function detailsJson(details: AuditFacts["details"]): string {
@@ -95,7 +95,7 @@ function detailsJson(details: AuditFacts["details"]): string {
     typeof access === "object" &&
     access !== null &&
     Object.keys(details).length === 1
-    ? `{"access":${flatJson({ ...access }, ACCESS_MEMBERS)}}`
+    ? `{"access":${flatJson<Partial<Record<(typeof ACCESS_MEMBERS)[number], unknown>>>(access, ACCESS_MEMBERS)}}`
     : canonicalJson(details);
 }
 
@@ -105,11 +105,11 @@ function detailsJson(details: AuditFacts["details"]): string {
  *
  * @param names in code-unit order
  */
-function flatJson(of: Readonly<Record<string, unknown>>, names: readonly string[]): string {
+function flatJson<T extends object>(of: T, names: readonly (keyof T & string)[]): string {
   let text = "";
   let written = 0;
   for (const name of names) {
-    const member = of[name];
+    const member: unknown = of[name];
     if (member === undefined) continue;
     if (typeof member !== "string" && member !== null) return canonicalJson(of);
     text += `${written++ === 0 ? "" : ","}"${name}":${jsonString(member)}`;

@@ -115,8 +115,9 @@ const INSERT = `
          nullif(r -> 7, 'null'), r ->> 8, r ->> 9, r ->> 10, r ->> 11, (r ->> 12)::float8, nullif(r -> 13, 'null'),
          decode(r ->> 14, 'hex')
     FROM jsonb_array_elements($1::text::jsonb) AS rows (r)
-   -- Nothing is written any more for a tenant that was deleted meanwhile: its trail has gone with it.
-   WHERE r ->> 1 = 'deployment' OR EXISTS (SELECT 1 FROM bulkhead.tenants t WHERE t.id = r ->> 1)`;
+   -- Nothing is written any more for a tenant that was deleted meanwhile: its trail has gone with it. Not by EXISTS, for
+   -- which PostgreSQL would read the ids of all tenants for each batch.
+   WHERE r ->> 1 = 'deployment' OR (SELECT true FROM bulkhead.tenants t WHERE t.id = r ->> 1)`;
 
 async function readHeads(
   db: SystemConnection,

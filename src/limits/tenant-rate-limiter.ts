@@ -17,19 +17,22 @@ export interface TenantRateLimiter {
 export function createTenantRateLimiter(clock: Clock): TenantRateLimiter {
   // One bucket for each tenant that was admitted by identity, so it is bounded by the number of tenants; sweep() drops
   // the idle ones.
-  const buckets = new Map<TenantId, { readonly bucket: TokenBucket; rate: BucketRate }>();
+  const buckets = new Map<TenantId, { readonly bucket: TokenBucket; limits: Limits; rate: BucketRate }>();
 
   const ask = (tenantId: TenantId, limits: Limits, how: "take" | "peek"): Refusal | null => {
     if (limits.requestsPerMinute === null) return null;
     const now = clock.monotonic();
-    const rate = bucketRate(limits.requestsPerMinute, limits);
     let entry = buckets.get(tenantId);
     if (entry === undefined) {
-      entry = { bucket: new TokenBucket(rate, now), rate };
+      const rate = bucketRate(limits.requestsPerMinute, limits);
+      entry = { bucket: new TokenBucket(rate, now), limits, rate };
       buckets.set(tenantId, entry);
+    } else if (entry.limits !== limits) {
+      entry.limits = limits;
+      entry.rate = bucketRate(limits.requestsPerMinute, limits);
     }
-    entry.rate = rate;
-    return toRefusal(entry.bucket[how](rate, now), limits.requestsPerMinute);
+    const answer = how === "take" ? entry.bucket.take(entry.rate, now) : entry.bucket.peek(entry.rate, now);
+    return toRefusal(answer, limits.requestsPerMinute);
   };
 
   return {

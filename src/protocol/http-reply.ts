@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Refusal } from "../core/refusal.ts";
-import { answerJson, answerRefusal } from "./answers.ts";
+import { answerRefusal } from "./answers.ts";
 import { EventStream } from "./event-stream.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Reply } from "./reply.ts";
 import { CURRENT } from "./revisions.ts";
 
@@ -13,6 +14,7 @@ export class HttpReply implements Reply {
   readonly #res: ServerResponse;
   readonly #challengeOf: (refusal: Refusal) => string | undefined;
   readonly #takesEvents: boolean;
+  readonly #outbox: Outbox;
   #events: EventStream | null = null;
   #onGone: (() => void) | null = null;
   #listening = false;
@@ -24,11 +26,13 @@ export class HttpReply implements Reply {
       readonly challengeOf: (refusal: Refusal) => string | undefined;
       /** Whether the client's Accept allows a stream. */
       readonly takesEvents: boolean;
+      readonly outbox: Outbox;
     },
   ) {
     this.#res = res;
     this.#challengeOf = of.challengeOf;
     this.#takesEvents = of.takesEvents;
+    this.#outbox = of.outbox;
   }
 
   get gone(): boolean {
@@ -50,7 +54,7 @@ export class HttpReply implements Reply {
 
   answer(text: string, refusal: Refusal | null): void {
     if (this.#events !== null) this.#events.end(text);
-    else if (refusal === null) answerJson(this.#res, 200, text);
+    else if (refusal === null) this.#outbox.answer(this.#res, text);
     else
       answerRefusal(this.#res, refusal, { text, challenge: this.#challengeOf(refusal), revision: CURRENT });
   }

@@ -39,7 +39,7 @@ export interface RunnableOperation {
   readonly work: Work;
   readonly open: OpenConversation;
   /** In milliseconds. Default: the tenant's time limit of calls. */
-  readonly limitMs?: number;
+  readonly limitMs?: number | undefined;
 }
 
 /** Runs handlers in their tenant's context, each until it ends or is stopped. */
@@ -190,7 +190,7 @@ class RunningOperation implements RunControl {
     this.#resolve({
       result,
       notes: this.#context.notes(),
-      ...(cause === undefined ? {} : { cause }),
+      cause,
       stillWorking: stillWorking ? this.#handlerSettled() : null,
     });
   }

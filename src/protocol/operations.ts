@@ -10,7 +10,7 @@ import {
 } from "../catalog/results.ts";
 import type { Validation } from "../catalog/schemas.ts";
 import type { ListKind, TenantView } from "../catalog/tenant-view.ts";
-import { after, type Eventually } from "../core/eventually.ts";
+import type { Eventually } from "../core/eventually.ts";
 import { isRefusal, type Refusal, refuse } from "../core/refusal.ts";
 import type { AccessPolicy, AllowedAccess, DeniedAccess } from "../identity/access-policy.ts";
 import type { TenantContext } from "../tenancy/tenant-context.ts";
@@ -40,9 +40,6 @@ export interface Operation {
   /** Runs the handler. Gives a refusal where it said that there is no such thing; throws what the handler throws. */
   perform(ctx: TenantContext): Promise<Performed | Refusal>;
 }
-
-/** An operation before it is said why it may be performed. */
-type Found = Omit<Operation, "access">;
 
 const LISTS: ReadonlyMap<Method, ListKind> = new Map([
   ["tools/list", "tools"],
@@ -77,7 +74,7 @@ export function resolveOperation(
     const members = view.list(kind, { granted, generation }, cursor);
     return isRefusal(members)
       ? members
-      : answered({ resultType: "complete", members, outcome: "ok", code: null });
+      : answered({ resultType: "complete", members, meta: null, outcome: "ok", code: null });
   }
   switch (request.method) {
     case "server/discover":
@@ -89,7 +86,7 @@ export function resolveOperation(
       if (tool === null) return refuse("tool_unknown");
       const access = policy.decide(granted, tool.definition.requires);
       if (!access.allowed) return lacking(access);
-      return after(callTool(tool, request), (found) => (isRefusal(found) ? found : { ...found, access }));
+      return callTool(tool, request, access);
     }
     case "resources/read": {
       const uri = request.name ?? "";
@@ -97,15 +94,14 @@ export function resolveOperation(
       if (found === null) return refuse("resource_unknown", { data: { uri } });
       const access = policy.decide(granted, found.resource.definition.requires);
       if (!access.allowed) return lacking(access);
-      return { ...readResource(found.resource, uri, found.variables, request.revision), access };
+      return readResource(found.resource, { uri, variables: found.variables }, request.revision, access);
     }
     case "prompts/get": {
       const prompt = view.prompt(request.name ?? "");
       if (prompt === null) return refuse("prompt_unknown");
       const access = policy.decide(granted, prompt.definition.requires);
       if (!access.allowed) return lacking(access);
-      const found = getPrompt(prompt, member(request.params, "arguments"), request.revision);
-      return isRefusal(found) ? found : { ...found, access };
+      return getPrompt(prompt, member(request.params, "arguments"), request.revision, access);
     }
     case "completion/complete": {
       const found = completeArgument(request.params, view);
@@ -135,7 +131,11 @@ function lacking({ permission }: DeniedAccess): Refusal {
   return refuse("scope_insufficient", { scopes: [permission] });
 }
 
-function callTool(tool: CatalogTool, request: McpRequest): Eventually<Found | Refusal> {
+function callTool(
+  tool: CatalogTool,
+  request: McpRequest,
+  access: AllowedAccess,
+): Eventually<Operation | Refusal> {
   const sent = member(request.params, "arguments");
   const args: unknown = sent === undefined ? {} : sent;
   if (!isObject(args)) return refuse("params_invalid", { detail: "params.arguments must be an object." });
@@ -143,11 +143,12 @@ function callTool(tool: CatalogTool, request: McpRequest): Eventually<Found | Re
     const mismatch = checkParameterHeaders(tool.headers, args, request.headers);
     if (mismatch !== null) return mismatch;
   }
-  const failed = (cause: unknown): Found =>
+  const failed = (cause: unknown): Operation =>
     // A check of the module's own threw, or arguments nested deep enough to use up the stack of a recursive schema.
     ({
       target: tool.definition.name,
       readOnly: true,
+      access,
       tool: null,
       answer: null,
       perform: () => Promise.reject(cause),
@@ -155,29 +156,32 @@ function callTool(tool: CatalogTool, request: McpRequest): Eventually<Found | Re
   try {
     const pending = tool.input.validate(args);
     return pending instanceof Promise
-      ? pending.then((validation) => withInput(tool, validation, request.revision), failed)
-      : withInput(tool, pending, request.revision);
+      ? pending.then((validation) => withInput(tool, validation, request.revision, access), failed)
+      : withInput(tool, pending, request.revision, access);
   } catch (cause) {
     return failed(cause);
   }
 }
 
 /** The call of a tool with arguments that were validated. */
-function withInput(tool: CatalogTool, validation: Validation, revision: Revision): Found {
+function withInput(
+  tool: CatalogTool,
+  validation: Validation,
+  revision: Revision,
+  access: AllowedAccess,
+): Operation {
   const target = tool.definition.name;
   if (!validation.valid) {
     // An error of the tool, not of the protocol, so that a model can correct itself ("Error Handling" of tools).
-    const answer: Performed = {
-      ...complete({ ...errorResult(`Invalid arguments: ${validation.issues}`) }),
-      outcome: "tool_error",
-      code: "params_invalid",
-    };
-    return { target, readOnly: true, tool: null, answer, perform: () => Promise.resolve(answer) };
+    const said = toolError(`Invalid arguments: ${validation.issues}`);
+    const answer: Performed = { ...said, code: "params_invalid" };
+    return { target, readOnly: true, access, tool: null, answer, perform: () => Promise.resolve(answer) };
   }
   const input = validation.value as never;
   return {
     target,
     readOnly: tool.readOnly,
+    access,
     tool,
     answer: null,
     async before(ctx) {
@@ -186,36 +190,39 @@ function withInput(tool: CatalogTool, validation: Validation, revision: Revision
         return null;
       } catch (error) {
         if (!(error instanceof CallerError)) throw error;
-        return { ...complete({ ...errorResult(error.message) }), outcome: "tool_error" };
+        return toolError(error.message);
       }
     },
     async perform(ctx) {
       try {
         const returned = await tool.definition.run(input, ctx);
-        const { _meta, ...result } =
+        const result =
           tool.output === null ? toToolResult(returned) : await toFittingResult(returned, tool.output);
-        return {
-          ...complete(shapeToolResult(result, revision), _meta),
-          outcome: result.isError === true ? "tool_error" : "ok",
-        };
+        const outcome = result.isError === true ? "tool_error" : "ok";
+        return complete(shapeToolResult(result, revision), result._meta, outcome);
       } catch (error) {
         if (error instanceof RefusedByServer) return error.refusal;
         if (!(error instanceof CallerError)) throw error;
-        return { ...complete({ ...errorResult(error.message) }), outcome: "tool_error" };
+        return toolError(error.message);
       }
     },
   };
 }
 
+function toolError(text: string): Performed {
+  return complete(errorResult(text), undefined, "tool_error");
+}
+
 function readResource(
   resource: CatalogResource,
-  uri: string,
-  variables: Readonly<Record<string, string>>,
+  { uri, variables }: { readonly uri: string; readonly variables: Readonly<Record<string, string>> },
   revision: Revision,
-): Found {
+  access: AllowedAccess,
+): Operation {
   return {
     target: resource.definition.uri,
     readOnly: true,
+    access,
     tool: null,
     answer: null,
     async perform(ctx) {
@@ -233,7 +240,12 @@ function readResource(
   };
 }
 
-function getPrompt(prompt: CatalogPrompt, sent: unknown, revision: Revision): Found | Refusal {
+function getPrompt(
+  prompt: CatalogPrompt,
+  sent: unknown,
+  revision: Revision,
+  access: AllowedAccess,
+): Operation | Refusal {
   const given: JsonObject | undefined = sent === undefined ? {} : isObject(sent) ? sent : undefined;
   if (given === undefined) return refuse("params_invalid", { detail: "params.arguments must be an object." });
   const args: Record<string, string> = Object.create(null);
@@ -253,6 +265,7 @@ function getPrompt(prompt: CatalogPrompt, sent: unknown, revision: Revision): Fo
   return {
     target: prompt.definition.name,
     readOnly: true,
+    access,
     tool: null,
     answer: null,
     async perform(ctx) {

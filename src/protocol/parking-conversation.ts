@@ -112,6 +112,7 @@ export class ParkingConversation implements Conversation {
     this.#run.suspend({
       resultType: "input_required",
       members: membersOf({ inputRequests, requestState: this.#order.seal(callId) }),
+      meta: null,
       outcome: "input_required",
       code: null,
     });

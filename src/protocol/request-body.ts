@@ -1,9 +1,17 @@
 import type { IncomingMessage } from "node:http";
 import { type Refusal, refuse } from "../core/refusal.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { withPiece } from "./growing-buffer.ts";
 
 /** Reads a body of at most `limit` bytes within `timeoutMs`. Never holds more than the limit. */
-export function readBody(req: IncomingMessage, limit: number, timeoutMs: number): Promise<Buffer | Refusal> {
+export function readBody(
+  req: IncomingMessage,
+  {
+    limit,
+    timeoutMs,
+    deadlines,
+  }: { readonly limit: number; readonly timeoutMs: number; readonly deadlines: Deadlines },
+): Promise<Buffer | Refusal> {
   // A framework's body parser was first: nothing more would come.
   if (req.readableEnded) return Promise.resolve(refuse("body_consumed"));
   const declared = Number(req.headers["content-length"] ?? 0);
@@ -14,7 +22,7 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
     let held: Buffer | null = null;
     let size = 0;
     const finish = (result: Buffer | Refusal): void => {
-      clearTimeout(timer);
+      deadline.clear();
       req.off("data", onData);
       req.off("end", onEnd);
       req.off("error", onError);
@@ -30,7 +38,7 @@ export function readBody(req: IncomingMessage, limit: number, timeoutMs: number)
     };
     const onEnd = (): void => finish(held === null ? Buffer.alloc(0) : held.subarray(0, size));
     const onError = (): void => finish(endedEarly());
-    const timer = setTimeout(() => finish(refuse("body_timeout")), timeoutMs);
+    const deadline = deadlines.begin(timeoutMs, () => finish(refuse("body_timeout")));
     req.on("data", onData);
     req.on("end", onEnd);
     req.on("error", onError);

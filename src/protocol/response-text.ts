@@ -13,10 +13,10 @@ export function createResponseText(
     if (isRefusal(result)) return errorResponse(id, result, revision);
     const { resultType, members, meta: given } = result;
     if (revision !== CURRENT) {
-      const meta = given === undefined ? "" : `${members === "" ? "" : ","}"_meta":{${given}}`;
+      const meta = given === null ? "" : `${members === "" ? "" : ","}"_meta":{${given}}`;
       return resultResponse(id, `${members}${meta}`);
     }
-    const meta = given === undefined ? metaMember : `"_meta":{${given},${own}}`;
+    const meta = given === null ? metaMember : `"_meta":{${given},${own}}`;
     return resultResponse(id, `"resultType":"${resultType}",${members === "" ? "" : `${members},`}${meta}`);
   };
 }

@@ -33,10 +33,12 @@ const KNOWN: ReadonlySet<string> = new Set<Method>([
 /**
  * Checks a request against its envelope and headers (basic, "_meta"; Streamable HTTP, "Server Validation"). Pure.
  *
+ * @param id the message's, which makes it a request.
  * @param headers null for a transport that has none: stdio.
  */
 export function checkRequest(
-  message: ClientMessage & { readonly id: RequestId },
+  message: ClientMessage,
+  id: RequestId,
   headers: IncomingHttpHeaders | null,
 ): McpRequest | Refusal {
   const { params } = message;
@@ -77,7 +79,7 @@ export function checkRequest(
       return refuse("header_mismatch", { detail: "Mcp-Name differs from the body." });
   }
   return {
-    id: message.id,
+    id,
     method: message.method,
     params,
     name,

@@ -66,6 +66,7 @@ function beginAgain(
         run.suspend({
           resultType: "input_required",
           members: membersOf({ inputRequests, requestState: of.states.seal(next, of.owner) }),
+          meta: null,
           outcome: "input_required",
           code: null,
         }),

@@ -33,8 +33,6 @@ export function route(target: string): Route {
 }
 
 function ofTenant(kind: "mcp" | "metadata", text: string): Route {
-  // Through bytes, for a text of its own: V8 makes a part of a text by referring to the whole, so whoever keeps the slug
-  // would keep the URL, and the token that somebody put into its query.
-  const slug = parseSlug(Buffer.from(text).toString());
+  const slug = parseSlug(text);
   return slug === null ? UNKNOWN : { kind, slug };
 }

@@ -32,7 +32,8 @@ export function createSessionCache(most: {
   return {
     get(key) {
       const entry = entries.get(key);
-      if (entry !== undefined) {
+      // Moving it to the end on every hit would cost the request path; it matters only where some may have to go.
+      if (entry !== undefined && (entries.size > most.sessions / 2 || held > most.characters / 2)) {
         entries.delete(key);
         entries.set(key, entry);
       }

@@ -63,16 +63,17 @@ export function createConfigurationCache<Found>(options: {
   };
 
   return {
-    get(key, read) {
-      const held = known.get(key);
+    get(asked, read) {
+      const held = known.get(asked);
       if (held !== undefined) {
         // Moving it to the end on every hit would cost the request path; it matters only where some may have to go.
         if (known.size > MAX_FOUND / 2) {
-          known.delete(key);
-          known.set(key, held);
+          known.delete(asked);
+          known.set(ownText(asked), held);
         }
         return held;
       }
+      const key = ownText(asked);
       if ((misses.get(key) ?? Number.NEGATIVE_INFINITY) > clock.monotonic()) return null;
       const joined = underWay.get(key);
       if (joined !== undefined) return joined.answer;
@@ -115,6 +116,14 @@ function createNews(): News {
     },
     versionFor: (tenantId) => (tenantId === null ? ofAny : Math.max(ofAll, ofTenants.get(tenantId) ?? 0)),
   };
+}
+
+/**
+ * Through bytes: V8 makes a part of a text by referring to the whole, so whoever keeps the slug of a URL would keep the URL,
+ * and the token that somebody put into its query.
+ */
+function ownText(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function dropOldest(map: Map<string, unknown>, limit: number): void {

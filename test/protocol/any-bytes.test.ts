@@ -147,7 +147,7 @@ test("whatever comes is a request that keeps the rules, or a refusal that says w
         }
         if (isEarlierGeneration(parsed, headers) || parsed.kind !== "message" || parsed.id === undefined)
           return;
-        const request = checkRequest({ ...parsed, id: parsed.id }, headers);
+        const request = checkRequest(parsed, parsed.id, headers);
         if (isRefusal(request)) {
           refused.add(request.code);
           const answer = JSON.parse(errorResponse(parsed.id, request));

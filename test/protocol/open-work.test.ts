@@ -10,6 +10,7 @@ import { HttpReply } from "../../src/protocol/http-reply.ts";
 import { createOpenWork } from "../../src/protocol/open-work.ts";
 import { createOperationRunner } from "../../src/protocol/operation-runner.ts";
 import type { Operation } from "../../src/protocol/operations.ts";
+import { createOutbox } from "../../src/protocol/outbox.ts";
 import { complete } from "../../src/protocol/performed.ts";
 import type { Principal } from "../../src/tenancy/principal.ts";
 import type { TenantContext } from "../../src/tenancy/tenant-context.ts";
@@ -206,6 +207,7 @@ describe("a call under way", () => {
       reply: new HttpReply(new ServerResponse(new IncomingMessage(new Socket())), {
         challengeOf: () => undefined,
         takesEvents: false,
+        outbox: createOutbox(),
       }),
       open: () => {
         throw new TypeError("nothing is asked in this test");

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isRefusal } from "../../src/core/refusal.ts";
+import { createDeadlines } from "../../src/protocol/deadlines.ts";
 import { checkMediaType, readBody } from "../../src/protocol/request-body.ts";
 import { heldMemory } from "../support/held-memory.ts";
 
@@ -17,6 +18,7 @@ let socket: Socket;
 let outcome: Promise<{ words: string; afterMs: number; listeners: number }>;
 let timeoutMs: number;
 /** Lets a test act between the request's arrival and the reading of its body. */
+const deadlines = createDeadlines(() => performance.now());
 let arrived: (req: IncomingMessage) => Promise<void> | void;
 
 beforeEach(async () => {
@@ -27,7 +29,7 @@ beforeEach(async () => {
     server.once("request", async (req, res) => {
       await arrived(req);
       const begun = performance.now();
-      const body = await readBody(req, LIMIT, timeoutMs);
+      const body = await readBody(req, { limit: LIMIT, timeoutMs, deadlines });
       resolve({
         words: isRefusal(body)
           ? `${body.code} ${JSON.stringify(body.data ?? body.detail ?? "")}`
@@ -150,11 +152,11 @@ describe("a body that does not come", () => {
 test("a body of many small pieces holds little more than its bytes", async () => {
   const PIECES = 100_000;
   const req = new PassThrough();
-  const reading = readBody(
-    Object.assign(req, { headers: {} }) as unknown as IncomingMessage,
-    PIECES,
-    LONG_MS,
-  );
+  const reading = readBody(Object.assign(req, { headers: {} }) as unknown as IncomingMessage, {
+    limit: PIECES,
+    timeoutMs: LONG_MS,
+    deadlines,
+  });
   const before = heldMemory();
   for (let i = 0; i < PIECES; i++) req.emit("data", Buffer.from([i & 0x7f]));
   // As a list of pieces it was 100 times as much.

@@ -261,6 +261,7 @@ describe("the standard headers", () => {
   const check = (of: { method: string; params: Record<string, unknown> }, headers: IncomingHttpHeaders) =>
     checkRequest(
       { kind: "message", id: 1, method: of.method, params: { ...of.params, _meta: META } },
+      1,
       headers,
     );
   const headersOf = (of: { method: string; params: Record<string, unknown> }): Record<string, string> => {

@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { Refusal } from "../../core/refusal.ts";
-import { answerJson, answerRefusal } from "../answers.ts";
+import { answerRefusal } from "../answers.ts";
 import { EventStream } from "../event-stream.ts";
+import type { Outbox } from "../outbox.ts";
 import type { Session } from "../session.ts";
 import type { PostStream } from "./post-stream.ts";
 
@@ -16,6 +17,7 @@ export class PostAnswer {
   readonly #takesEvents: boolean;
   readonly #challengeOf: (refusal: Refusal) => string | undefined;
   readonly #begin: (res: ServerResponse, session: Session, retryMs?: number) => PostStream;
+  readonly #outbox: Outbox;
   readonly #now: () => number;
   #left: number;
   readonly #answers: string[] = [];
@@ -32,6 +34,7 @@ export class PostAnswer {
       /** The WWW-Authenticate value of a refusal. */
       readonly challengeOf: (refusal: Refusal) => string | undefined;
       readonly begin: (res: ServerResponse, session: Session, retryMs?: number) => PostStream;
+      readonly outbox: Outbox;
       /** Milliseconds of a clock that never goes back. */
       readonly now: () => number;
     },
@@ -43,6 +46,7 @@ export class PostAnswer {
     this.#takesEvents = of.takesEvents;
     this.#challengeOf = of.challengeOf;
     this.#begin = of.begin;
+    this.#outbox = of.outbox;
     this.#now = of.now;
   }
 
@@ -86,8 +90,8 @@ export class PostAnswer {
     const [only] = this.#answers;
     if (this.#stream !== null) this.#stream.end();
     else if (only === undefined) this.#sayNothing();
-    else if (this.#batch) answerJson(this.#res, 200, `[${this.#answers.join(",")}]`);
-    else if (this.#refusal === null) answerJson(this.#res, 200, only);
+    else if (this.#batch) this.#outbox.answer(this.#res, `[${this.#answers.join(",")}]`);
+    else if (this.#refusal === null) this.#outbox.answer(this.#res, only);
     else
       answerRefusal(this.#res, this.#refusal, {
         text: only,

@@ -19,15 +19,15 @@ export type SessionSettings = Pick<Sessions, "setLogLevel" | "subscribe" | "unsu
 export function resolveSessionOperation(
   request: McpRequest,
   from: {
-    readonly settings: SessionSettings;
     readonly view: TenantView;
     readonly granted: ReadonlySet<string>;
     readonly policy: AccessPolicy;
   },
+  settings: SessionSettings,
 ): Operation | Refusal | null {
   const { method, params, session } = request;
   if (session === null) return null;
-  const { settings, view, granted, policy } = from;
+  const { view, granted, policy } = from;
   switch (method) {
     case "logging/setLevel": {
       const level = member(params, "level");

@@ -16,6 +16,7 @@ const MAX_NOTE = 1_000;
 const ASKS: Performed = {
   resultType: "input_required",
   members: "",
+  meta: null,
   outcome: "input_required",
   code: null,
 };

@@ -16,6 +16,7 @@ import { createResumableStreams } from "../../../src/protocol/earlier/resumable-
 import { createRunningRequests } from "../../../src/protocol/earlier/running-requests.ts";
 import { type ClientBody, parseBody } from "../../../src/protocol/json-rpc.ts";
 import { createOpenWork } from "../../../src/protocol/open-work.ts";
+import { createOutbox } from "../../../src/protocol/outbox.ts";
 import type { Revision } from "../../../src/protocol/revisions.ts";
 import { earlierSession } from "../../support/earlier-session-of.ts";
 import { readStream } from "../../support/open-stream.ts";
@@ -64,6 +65,7 @@ async function posted(
     },
     signals,
     running,
+    outbox: createOutbox(),
     answers: createClientAnswers((bytes) => new Uint8Array(bytes)),
     streams: createResumableStreams({
       clock: systemClock,
