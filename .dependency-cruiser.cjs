@@ -28,6 +28,8 @@ const ASSEMBLY = [
   "operate",
   "pipeline",
   "previous-generation",
+  "regular-tasks",
+  "request-handler",
   "tasks",
   "version",
   "wire",

@@ -7,8 +7,8 @@ export interface CpuPlacement {
   /** The same for the core of everything else: load generator, database. */
   readonly forOthers: readonly string[];
   /**
-   * The same for a load generator, which goes before everything else on that core: one that waits until the database has
-   * done a batch offers less than the server can take, and it is the batches that would be measured.
+   * The same for a load generator, which goes before everything else on that core: while it waited for the database to
+   * leave it the core, it would offer no load.
    */
   readonly forLoad: readonly string[];
   /** Moves a process that is already running, and those that it starts from now on, to the core of everything else. */

@@ -136,7 +136,8 @@ CREATE TABLE bulkhead.tasks (
   status text COLLATE "C" NOT NULL DEFAULT 'working'
     CHECK (status IN ('working', 'input_required', 'completed', 'failed', 'cancelled')),
   status_message text,
-  -- JSON: answers of the client and results of steps so far, and what it is asked now.
+  -- JSON: answers of the client and results of steps so far, and what it is asked now. As caller and request, empty when
+  -- the task has ended.
   state text NOT NULL,
   -- JSON: the result or the error with which it ended.
   outcome text,
@@ -155,6 +156,9 @@ CREATE TABLE bulkhead.tasks (
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
   expires_at timestamptz NOT NULL,
+  -- What it holds of its tenant's bytes.
+  bytes bigint NOT NULL GENERATED ALWAYS AS
+    (octet_length(caller) + octet_length(request) + octet_length(state) + coalesce(octet_length(outcome), 0)) STORED,
   PRIMARY KEY (tenant_id, id),
   CHECK ((status = 'working') = (run_by IS NOT NULL))
 );
@@ -162,17 +166,29 @@ CREATE INDEX tasks_open ON bulkhead.tasks (tenant_id) WHERE status IN ('working'
 CREATE INDEX tasks_running ON bulkhead.tasks (run_by) WHERE run_by IS NOT NULL;
 CREATE INDEX tasks_expiry ON bulkhead.tasks (expires_at);
 
+-- Whether a tenant's tasks may hold so many bytes of this one. Each of them counts as its share at least, which it may write
+-- without asking. Until the transaction ends nobody else of the tenant has an answer: what was found room for is in the row
+-- before others are counted. Asked in the statement that writes, so that this is not for as long as an instance takes.
+CREATE FUNCTION bulkhead.task_has_room(
+  task_tenant text, task_id text, task_bytes bigint, task_share bigint, most_bytes bigint
+) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(task_tenant, 7305808869231650004));
+  RETURN greatest(task_bytes, task_share) + (
+    SELECT coalesce(sum(greatest(t.bytes, task_share)), 0) FROM bulkhead.tasks t
+     WHERE t.tenant_id = task_tenant AND t.id <> task_id) <= most_bytes;
+END $$;
+GRANT EXECUTE ON FUNCTION bulkhead.task_has_room(text, text, bigint, bigint, bigint) TO bulkhead_system;
+
 -- Makes a task unless the tenant has as many as it may: so many open, so many in all, so many bytes. In one statement, as
 -- open_session is. Gives 'made', 'open', 'kept', 'bytes' or 'no_tenant'.
 CREATE FUNCTION bulkhead.make_task(
   task_tenant text, task_id text, task_principal text, task_caller text, task_request text, task_target text,
   task_state text, task_run_by text, task_rerun boolean, task_ttl_ms bigint, task_poll_interval_ms integer,
-  most_open integer, most_kept integer, most_bytes bigint
+  most_open integer, most_kept integer, task_share bigint, most_bytes bigint
 ) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  kept bigint;
-  held bigint;
 BEGIN
   PERFORM 1 FROM bulkhead.tenants t WHERE t.id = task_tenant FOR KEY SHARE SKIP LOCKED;
   IF NOT FOUND THEN RETURN 'no_tenant'; END IF;
@@ -180,10 +196,11 @@ BEGIN
   IF (SELECT count(*) FROM bulkhead.tasks t
        WHERE t.tenant_id = task_tenant AND t.status IN ('working', 'input_required') AND t.expires_at > now()) >= most_open
   THEN RETURN 'open'; END IF;
-  SELECT count(*), coalesce(sum(octet_length(t.request) + octet_length(t.state) + coalesce(octet_length(t.outcome), 0)), 0)
-    INTO kept, held FROM bulkhead.tasks t WHERE t.tenant_id = task_tenant;
-  IF kept >= most_kept THEN RETURN 'kept'; END IF;
-  IF held >= most_bytes THEN RETURN 'bytes'; END IF;
+  IF (SELECT count(*) FROM bulkhead.tasks t WHERE t.tenant_id = task_tenant) >= most_kept THEN RETURN 'kept'; END IF;
+  IF NOT bulkhead.task_has_room(
+    task_tenant, task_id, octet_length(task_caller) + octet_length(task_request) + octet_length(task_state),
+    task_share, most_bytes)
+  THEN RETURN 'bytes'; END IF;
   INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, state, run_by, rerun, ttl_ms,
                               poll_interval_ms, expires_at)
   VALUES (task_tenant, task_id, task_principal, task_caller, task_request, task_target, task_state, task_run_by, task_rerun,
@@ -191,7 +208,7 @@ BEGIN
   RETURN 'made';
 END $$;
 GRANT EXECUTE ON FUNCTION bulkhead.make_task(
-  text, text, text, text, text, text, text, text, boolean, bigint, integer, integer, integer, bigint
+  text, text, text, text, text, text, text, text, boolean, bigint, integer, integer, integer, bigint, bigint
 ) TO bulkhead_system;
 
 -- ---------------------------------------------------------------------------------------------------------------
@@ -224,7 +241,8 @@ END $$;
 -- The audit trail: one index less for the row of a read-only call
 -- ---------------------------------------------------------------------------------------------------------------
 
--- An operation's outcome is found by audit_one_outcome already; this index now has what else there is of it.
+-- An operation's outcome is found by audit_one_outcome; this index has what else there is of it. Whoever looks for all of an
+-- operation's rows asks for the two kinds apart.
 DROP INDEX bulkhead.audit_operation;
 CREATE INDEX audit_operation ON bulkhead.audit_entries (tenant_id, operation_id) WHERE kind <> 'outcome';
 

@@ -10,9 +10,7 @@ import type { BulkheadOptions } from "./bulkhead-options.ts";
 import type { Catalog } from "./catalog/catalog.ts";
 import { createTenantViews } from "./catalog/tenant-view.ts";
 import type { Clock } from "./core/clock.ts";
-import { errorRow } from "./core/error-table.ts";
 import type { BulkheadEvent } from "./core/event.ts";
-import { every } from "./core/every.ts";
 import { Fault } from "./core/fault.ts";
 import { createIdSource, parseSlug, parseTenantId, type Slug } from "./core/ids.ts";
 import { refuse } from "./core/refusal.ts";
@@ -52,9 +50,9 @@ import { createLogLines } from "./observe/log-lines.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRefusalSummary } from "./observe/refusal-summary.ts";
 import { createPipeline } from "./pipeline.ts";
-import { answerRefusal } from "./protocol/answers.ts";
-import { closeWithConnection } from "./protocol/close-with-connection.ts";
 import { createHostGuard } from "./protocol/host-guard.ts";
+import { startRegularTasks } from "./regular-tasks.ts";
+import { createRequestHandler } from "./request-handler.ts";
 import type { Change } from "./tenancy/client.ts";
 import { createTenantDirectory } from "./tenancy/tenant-directory.ts";
 import { VERSION } from "./version.ts";
@@ -63,21 +61,8 @@ import { createWire } from "./wire.ts";
 /** Body limit of a tenant without one, in bytes. */
 const MAX_BODY_BYTES = 4 * 1_048_576;
 const BODY_TIMEOUT_MS = 15_000;
-/** The global version of the configuration is polled this often … */
-const POLL_MS = 500;
-/** … and an instance that cannot read it for this long answers 503. */
+/** An instance that cannot read the version of the configuration for this long answers 503. */
 const MAX_STALE_MS = 5_000;
-const SUMMARY_MS = 5_000;
-const HEARTBEAT_MS = 1_000;
-const RECOVERY_MS = 2_000;
-const SWEEP_MS = 60_000;
-/** Open streams are looked at this often: how late the end of a credential can end one. */
-const STREAMS_MS = 500;
-/** A key of another instance is known here before it is used: see state-keys.ts. */
-const STATE_KEYS_MS = 60_000;
-const HOUSEKEEPING_MS = 10 * 60_000;
-/** What is kept for a minute or five: signals, events of streams. */
-const PASSED_MS = 30_000;
 
 /** A server that has started. Stopping is three steps: take no more, wait for what runs, close everything. */
 export interface Instance {
@@ -323,7 +308,6 @@ export async function startInstance(
           },
         });
 
-    // Time: what happens again and again.
     const tell = (where: string) => (cause: unknown) =>
       emit({
         type: "fault",
@@ -333,42 +317,21 @@ export async function startInstance(
         message: "A regular task failed; it is tried again.",
         cause,
       });
-    const regular = [
-      every(POLL_MS, () => directory.refresh(), tell("configuration")),
-      every(POLL_MS, () => signals.catchUp(), tell("signals")),
-      every(HEARTBEAT_MS, () => instances.heartbeat(instanceId), tell("heartbeat")),
-      every(
-        RECOVERY_MS,
-        () =>
-          auditRepository.closeOrphans({
-            runId: instanceId,
-            deadAfterMs,
-            now: clock.now(),
-          }),
-        tell("recovery"),
-      ),
-      every(RECOVERY_MS, () => wire.tasks.recover(), tell("tasks")),
-      every(SUMMARY_MS, () => refusals.report(), tell("refusals")),
-      every(
-        SWEEP_MS,
-        () => {
-          for (const each of [rates, adminRates, proofRates]) each.sweep();
-        },
-        tell("rates"),
-      ),
-      every(
-        STREAMS_MS,
-        () => {
-          wire.streams.sweep();
-          wire.resumable.sweep();
-          wire.follower.retry();
-        },
-        tell("streams"),
-      ),
-      every(STATE_KEYS_MS, () => stateKeys.refresh(), tell("state keys")),
-      every(HOUSEKEEPING_MS, () => removeExpired(system), tell("housekeeping")),
-      every(PASSED_MS, () => removePassed(system), tell("housekeeping")),
-    ];
+    const regular = startRegularTasks({
+      clock,
+      instanceId,
+      deadAfterMs,
+      tell,
+      housekeeping: { expired: () => removeExpired(system), passed: () => removePassed(system) },
+      directory,
+      signals,
+      instances,
+      audit: auditRepository,
+      stateKeys,
+      refusals,
+      limiters: [rates, adminRates, proofRates],
+      wire,
+    });
     const notifications = listenForNotifications(doorSettings(admin, "bulkhead_system"), {
       bulkhead_configuration: () => {
         directory.refresh().catch(tell("configuration"));
@@ -383,8 +346,6 @@ export async function startInstance(
       detail: `bulkhead ${VERSION} serves ${options.server.name} in ${mode} mode`,
     });
 
-    let underWay = 0;
-    let idle: (() => void) | null = null;
     const guard = createHostGuard({ publicUrl, hosts: options.hosts ?? [], origins: options.origins ?? [] });
     const dispatch = createDispatch({
       clock,
@@ -398,6 +359,7 @@ export async function startInstance(
       ready: () => !draining && directory.isFresh(),
       open: mode === "development",
     });
+    const requests = createRequestHandler({ dispatch, clock, ids, emit });
     async function metricsPage(): Promise<{ type: string; text: string }> {
       hub.flush();
       return { type: metrics.contentType, text: await metrics.text() };
@@ -426,51 +388,7 @@ export async function startInstance(
           },
           client,
         ),
-      handle(req, res) {
-        // A stream outlives its request, and a request of the previous generation its connection.
-        underWay += 2;
-        const over = (): void => {
-          underWay--;
-          if (underWay === 0) idle?.();
-        };
-        res.once("close", over);
-        closeWithConnection(req, res);
-        const failed = (cause: unknown): void => {
-          const operationId = ids.operation();
-          emit({
-            type: "fault",
-            at: clock.now(),
-            level: "error",
-            where: "request",
-            message: `The request ${operationId} failed outside its operation.`,
-            cause,
-          });
-          const unavailable = cause instanceof Fault && errorRow(cause.code).http === 503;
-          if (!res.headersSent)
-            answerRefusal(
-              res,
-              unavailable
-                ? refuse(cause.code, { retryAfterMs: 1_000 })
-                : refuse("internal", { data: { operationId } }),
-              { close: true },
-            );
-          else res.destroy();
-        };
-        const broken = (cause: unknown): void => {
-          try {
-            failed(cause);
-          } finally {
-            over();
-          }
-        };
-        try {
-          const dispatched = dispatch(req, res);
-          if (dispatched instanceof Promise) dispatched.then(over, broken);
-          else over();
-        } catch (cause) {
-          broken(cause);
-        }
-      },
+      handle: requests.handle,
       async announce(tenant, change) {
         const name = parseTenantId(tenant) ?? parseSlug(tenant);
         const snapshot = name === null ? null : await directory.byName(name);
@@ -487,11 +405,7 @@ export async function startInstance(
         emit({ type: "lifecycle", at: clock.now(), instanceId, phase: "draining" });
       },
       async finish() {
-        const requests = new Promise<void>((resolve) => {
-          idle = resolve;
-          if (underWay === 0) resolve();
-        });
-        const over = Promise.all([requests, wire.tasks.finished()]).then(() => true);
+        const over = Promise.all([requests.finished(), wire.tasks.finished()]).then(() => true);
         const late = (milliseconds: number) => delay(milliseconds, false, { ref: false });
         if (await Promise.race([over, late(options.drainMs ?? 10_000)])) return;
         wire.openWork.endAll(refuse("stopping", { retryAfterMs: 1_000 }));
@@ -499,7 +413,7 @@ export async function startInstance(
         await Promise.race([over, late(500)]);
       },
       async shutDown() {
-        for (const task of regular) task.stop();
+        regular.stop();
         await notifications.close();
         await wire.close();
         await signals.close();

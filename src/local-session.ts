@@ -30,7 +30,7 @@ export interface LocalSessionRooms {
   readonly emit: EventSink;
   readonly audit: Pick<AuditTrail, "record">;
   readonly catalog: Catalog;
-  readonly sessions: Pick<Sessions, "create" | "get" | "end">;
+  readonly sessions: Pick<Sessions, "create" | "get" | "end" | "setLogLevel" | "subscribe">;
 }
 
 export class LocalSession {
@@ -38,6 +38,11 @@ export class LocalSession {
   readonly #onBegun: (caller: Caller) => void;
   readonly #answers = createClientAnswers(randomBytes);
   #session: Promise<Session | Refusal> | null = null;
+  /**
+   * As it was last read, with what its client has set: nobody else knows that once it is gone. It is read with each
+   * request, and now and then by its stream of changes.
+   */
+  #lastSeen: Session | null = null;
 
   /** @param onBegun told once, when the client knows that there is a session. */
   constructor(rooms: LocalSessionRooms, onBegun: (caller: Caller) => void) {
@@ -99,18 +104,25 @@ export class LocalSession {
     if (session === null || isRefusal(session)) return session;
     const { tenantId, id, principalKey } = session;
     const now = await this.#rooms.sessions.get(tenantId, id, principalKey);
-    if (now !== null) return now;
+    if (now !== null) {
+      if (this.#session === begun) this.#lastSeen = now;
+      return now;
+    }
     // It was idle for longer than sessions are kept. The client on this channel has no way to begin another: one for all
     // that ask now, and where that fails whoever asks next tries again.
-    if (this.#session === begun) this.#session = this.#renew(session);
+    if (this.#session === begun) this.#session = this.#renew(this.#lastSeen ?? session);
     return this.#session;
   }
 
   async #renew(gone: Session): Promise<Session | Refusal> {
-    const { tenantId, principalKey, revision, client } = gone;
+    const { sessions } = this.#rooms;
+    const { tenantId, principalKey, revision, client, logLevel, subscriptions } = gone;
     let renewed: Session | Refusal | null = null;
     try {
-      renewed = await this.#rooms.sessions.create({ tenantId, principalKey, revision, client });
+      let made = await sessions.create({ tenantId, principalKey, revision, client });
+      if (!isRefusal(made) && logLevel !== null) made = await sessions.setLogLevel(made, logLevel);
+      for (const uri of subscriptions) if (!isRefusal(made)) made = await sessions.subscribe(made, uri);
+      renewed = made;
       return renewed;
     } finally {
       if (renewed === null || isRefusal(renewed)) this.#session = Promise.resolve(gone);

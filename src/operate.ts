@@ -153,7 +153,7 @@ export function createOperate(rooms: OperateRooms): Operate {
         event = eventOf(run, result, text);
       }
     } else if (request.method !== "ping") {
-      // A ping says nothing of anybody, and is not counted: rows of it would be without a bound.
+      // A ping says nothing of anybody, and counts against no rate: rows of it would be without a bound.
       rooms.audit.record(outcomeFacts(event));
     }
     emit(event);
@@ -186,6 +186,7 @@ function outcomeOf(refusal: Refusal): OperationEvent["outcome"] {
   switch (refusal.code) {
     case "resource_unknown":
     case "task_unknown":
+    case "url_elicitation_required":
     case "params_invalid":
     case "client_capability_missing":
       return "tool_error";

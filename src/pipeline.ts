@@ -23,7 +23,7 @@ import type { PreviousGeneration } from "./previous-generation.ts";
 import { answerJson, answerRefusal } from "./protocol/answers.ts";
 import type { OpenConversation } from "./protocol/conversation.ts";
 import type { Deadlines } from "./protocol/deadlines.ts";
-import { isEarlierGeneration } from "./protocol/era.ts";
+import { isEarlierGeneration, isOfSession } from "./protocol/era.ts";
 import { takesEvents } from "./protocol/event-stream.ts";
 import { HttpReply } from "./protocol/http-reply.ts";
 import { parseBody, type RequestId } from "./protocol/json-rpc.ts";
@@ -191,23 +191,49 @@ export function createPipeline(rooms: PipelineRooms): Pipeline {
     }
 
     // ---- admit A, by operations in flight: what is being read takes a place as well ------------------------------
-    const limit = snapshot.limits.maxConcurrency;
-    const entered = rooms.concurrency.enter(snapshot.id, limit);
+    const entered = rooms.concurrency.enter(snapshot.id, snapshot.limits.maxConcurrency);
     const crowded = isRefusal(entered) ? entered : null;
-    // A session's answer may be what an operation in flight waits for: it is heard although all places are taken.
-    const spare = crowded !== null && limit !== null && req.headers["mcp-session-id"] !== undefined;
-    const place = spare ? rooms.concurrency.enter(snapshot.id, limit + SPARE_PLACES) : entered;
-    if (isRefusal(place)) return refuseRequest(res, crowded ?? place, { stage: "admit", slug, caller });
     // From here on what ends the credential ends the request: while its body is read, and while it runs.
     const work = rooms.openWork.begin(caller);
+    let place: HeldPlace | null = null;
     try {
+      const given = crowded === null ? entered : await sparePlace(req, caller, crowded);
+      if (isRefusal(given)) {
+        const stage = given.code === "rate_limited" ? "admit" : "protocol";
+        return refuseRequest(res, given, { stage, slug, caller });
+      }
+      place = given;
       await serveMessage(req, res, { slug, caller, place, crowded, work });
     } finally {
-      const unread = untilRead(res);
-      if (unread !== null) place.keepUntil(unread);
-      place.leave();
+      if (place !== null) {
+        const unread = untilRead(res);
+        if (unread !== null) place.keepUntil(unread);
+        place.leave();
+      }
       work.finish();
     }
+  };
+
+  /**
+   * A session's answer may be what an operation in flight waits for: it is heard although all places are taken. Of a
+   * session that is the caller's own: or else a few bodies, slowly sent under invented ids, would keep the answers away.
+   */
+  const sparePlace = async (
+    { headers }: IncomingMessage,
+    caller: Caller,
+    crowded: Refusal,
+  ): Promise<HeldPlace | Refusal> => {
+    const { id, limits } = caller.snapshot;
+    if (limits.maxConcurrency === null || !isOfSession(headers)) return crowded;
+    const looked = rooms.previous.ownSession(headers, caller);
+    // Counts, unless it was known at once, and before it is waited for: or else invented ids were free.
+    const isKnown = !(looked instanceof Promise || isRefusal(looked));
+    const over = isKnown ? null : rooms.rates.consume(id, limits);
+    const session = await looked;
+    if (over !== null) return over;
+    if (isRefusal(session)) return session;
+    const place = rooms.concurrency.enter(id, limits.maxConcurrency + SPARE_PLACES);
+    return isRefusal(place) ? crowded : place;
   };
 
   const serveMessage = async (

@@ -4,6 +4,7 @@ import type { Catalog } from "./catalog/catalog.ts";
 import type { Clock } from "./core/clock.ts";
 import { errorRow } from "./core/error-table.ts";
 import type { EventSink } from "./core/event.ts";
+import { after, type Eventually } from "./core/eventually.ts";
 import { Fault } from "./core/fault.ts";
 import type { IdSource } from "./core/ids.ts";
 import { isRefusal, type Refusal, refuse } from "./core/refusal.ts";
@@ -66,6 +67,8 @@ export interface PreviousGeneration {
       readonly challengeOf: (refusal: Refusal) => string | undefined;
     },
   ): Promise<Refusal | null>;
+  /** The session that a request's headers name: its caller's own, or the refusal to answer. At once where it is cached. */
+  ownSession(headers: IncomingHttpHeaders, caller: Caller): Eventually<Session | Refusal>;
   /** GET: a session's own stream, or the rest of another. DELETE: its end. */
   serve(
     res: ServerResponse,
@@ -76,6 +79,13 @@ export interface PreviousGeneration {
       readonly work: Work;
     },
   ): Promise<Refusal | null>;
+  /**
+   * Cancels what runs here in sessions that have ended without this instance's hearing of it. To be called every few
+   * seconds.
+   *
+   * @throws Fault `database_unavailable`.
+   */
+  sweep(): Promise<void>;
 }
 
 /** What sessions are served with. */
@@ -133,12 +143,12 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
     return owner;
   };
 
-  const sessionOf = async (headers: IncomingHttpHeaders, caller: Caller): Promise<Session | Refusal> => {
+  const ownSession = (headers: IncomingHttpHeaders, caller: Caller): Eventually<Session | Refusal> => {
     const sessionId = readSessionHeaders(headers);
     if (isRefusal(sessionId)) return sessionId;
     const { snapshot, principal } = caller;
-    const session = await sessions.get(snapshot.id, sessionId, ownerOf(principal));
-    return session ?? refuse("session_unknown");
+    const found = sessions.get(snapshot.id, sessionId, ownerOf(principal));
+    return after(found, (session) => session ?? refuse("session_unknown"));
   };
 
   const admit = ({ snapshot }: Caller): Refusal | null => rates.consume(snapshot.id, snapshot.limits);
@@ -199,8 +209,7 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
     const over = admit(caller);
     if (over !== null) return over;
     const payload = { sessionId: session.id, requestId: id, message: { result, error } };
-    const told = signals.publish({ tenantId: session.tenantId, topic: "client_answer", payload });
-    return told ? null : refuse("body_too_large");
+    return signals.publish({ tenantId: session.tenantId, topic: "client_answer", payload });
   };
 
   const accepted = (res: ServerResponse): null => {
@@ -322,11 +331,18 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
   // ------------------------------------------------------------------------------------------------------------------
 
   return {
+    ownSession,
+
+    sweep: () =>
+      running.sweep(({ tenantId, id, principalKey }) =>
+        after(sessions.get(tenantId, id, principalKey), (session) => session !== null),
+      ),
+
     async post(res, of) {
       const { caller, message, work } = of;
       if (message.kind === "message" && message.method === "initialize") return begin(res, of, message);
 
-      const session = await sessionOf(of.headers, caller);
+      const session = await ownSession(of.headers, caller);
       if (isRefusal(session)) return session;
       if (work.ended !== null) return work.ended;
 
@@ -354,7 +370,7 @@ export function createPreviousGeneration(rooms: PreviousGenerationRooms): Previo
       // A look at a session, or at the log of a stream, is a query of the database.
       const over = admit(caller);
       if (over !== null) return over;
-      const session = await sessionOf(headers, caller);
+      const session = await ownSession(headers, caller);
       if (isRefusal(session)) return session;
       if (work.ended !== null) return work.ended;
 

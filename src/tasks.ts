@@ -23,9 +23,11 @@ import { keepRequest, restoreRequest } from "./protocol/tasks/task-request.ts";
 import type { TaskRun } from "./protocol/tasks/task-run.ts";
 import { createTaskRuns } from "./protocol/tasks/task-runs.ts";
 import { taskState } from "./protocol/tasks/task-state.ts";
-import type { BegunTask, TaskBounds, TaskName, TaskStore } from "./protocol/tasks/task-store.ts";
+import type { TaskStore } from "./protocol/tasks/task-store.ts";
 import { createTaskWatches, type TaskWatches } from "./protocol/tasks/task-watches.ts";
+import { tooManyTasks } from "./protocol/tasks/too-many-tasks.ts";
 import { principalKey } from "./tenancy/principal.ts";
+import type { BegunTask, TaskName } from "./tenancy/task-record.ts";
 import type { TenantContext } from "./tenancy/tenant-context.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
@@ -50,9 +52,6 @@ export interface Tasks {
 
 const DEFAULT_TTL_MS = 3_600_000;
 const DEFAULT_POLL_MS = 1_000;
-/** What a tenant may have at once: see docs/handlers.md. */
-const MOST: TaskBounds = { open: 1_000, kept: 5_000, bytes: 256 * 1_048_576 };
-const RETRY_MS = 10_000;
 /** A run that has taken its instance with it so often is not tried again. */
 const MOST_LOST = 3;
 /** Tasks that one instance takes over at a time; others take the rest. */
@@ -85,11 +84,6 @@ export function createTasks(rooms: {
   const listeners = new Map<TaskId, Set<() => void>>();
   const offered = rooms.catalog.tools.some(({ definition }) => definition.task !== undefined);
   const ownPlaces = createConcurrencyLimiter();
-  const lost = errorText(
-    refuse("handler_failed", {
-      detail: "The instance that ran it is gone, and it may not be run once more.",
-    }),
-  );
 
   const tell = ({ tenantId, taskId }: TaskName): void => {
     runs.changed({ tenantId, taskId });
@@ -162,6 +156,7 @@ export function createTasks(rooms: {
   const runs = createTaskRuns({
     ...{ store, by: rooms.instanceId, enter, perform, onChanged: changed, onFault: rooms.onFault },
     failure: errorText(refuse("internal")),
+    lost: errorText(refuse("task_lost")),
   });
   const endListening = signals.subscribe("task_changed", ({ tenantId, payload }) =>
     tell({ tenantId, taskId: payload.taskId }),
@@ -177,22 +172,19 @@ export function createTasks(rooms: {
     };
     ctx.audit({ task: owned.taskId });
     if (ctx.signal.aborted) return refuse("cancelled");
-    const made = await store.make(
-      {
-        ...owned,
-        caller: keepCaller(order.caller),
-        request: keepRequest(order.request),
-        target: tool,
-        state: task.state,
-        by: rooms.instanceId,
-        rerun: task.rerun,
-        ttlMs: definition.ttlMs ?? DEFAULT_TTL_MS,
-        pollIntervalMs: definition.pollIntervalMs ?? DEFAULT_POLL_MS,
-      },
-      MOST,
-    );
+    const made = await store.make({
+      ...owned,
+      caller: keepCaller(order.caller),
+      request: keepRequest(order.request),
+      target: tool,
+      state: task.state,
+      by: rooms.instanceId,
+      rerun: task.rerun,
+      ttlMs: definition.ttlMs ?? DEFAULT_TTL_MS,
+      pollIntervalMs: definition.pollIntervalMs ?? DEFAULT_POLL_MS,
+    });
     if (made === "no_tenant") return refuse("credentials_ended");
-    if (made !== "made") return tooMany(made);
+    if (made !== "made") return tooManyTasks(made);
     const row = await store.find(owned);
     if (row === null) return refuse("internal");
     // Who has gone meanwhile never hears of it.
@@ -247,17 +239,11 @@ export function createTasks(rooms: {
 
     async recover() {
       await runs.sweep();
-      const taken = await store.takeOver({
-        by: rooms.instanceId,
+      await runs.takeOver({
         deadAfterMs: rooms.deadAfterMs,
         mostLost: MOST_LOST,
-        failure: lost,
         atOnce: TAKEN_AT_ONCE,
       });
-      for (const task of taken) {
-        if (task.status === "working") runs.start(task);
-        changed(task);
-      }
     },
 
     drain: runs.drain,
@@ -279,11 +265,6 @@ interface Making {
 
 function errorText(refusal: Refusal): string {
   return JSON.stringify(errorObject(refusal));
-}
-
-function tooMany(bound: keyof TaskBounds): Refusal {
-  const limit = { open: "openTasks", kept: "keptTasks", bytes: "taskBytes" }[bound];
-  return refuse("rate_limited", { retryAfterMs: RETRY_MS, data: { limit, value: MOST[bound] } });
 }
 
 function both(a: HeldPlace, b: HeldPlace): Pick<HeldPlace, "leave" | "keepUntil"> {

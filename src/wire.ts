@@ -49,6 +49,7 @@ import { createStreamLog } from "./protocol/stream-log.ts";
 import { operationOfRun, outcomeText } from "./protocol/tasks/task-outcome.ts";
 import { createTasks, type Tasks } from "./tasks.ts";
 import type { ContextPorts } from "./tenancy/request-context.ts";
+import { TASK_BOUNDS } from "./tenancy/task-bounds.ts";
 import type { TenantDirectory } from "./tenancy/tenant-directory.ts";
 import type { TenantSnapshot } from "./tenancy/tenant-snapshot.ts";
 
@@ -132,7 +133,12 @@ export function createWire(rooms: {
     clock,
     onFault: onTrouble,
   });
-  const log = createStreamLog({ store: createStreamRepository(system), signals, onFault: onTrouble });
+  const log = createStreamLog({
+    store: createStreamRepository(system),
+    signals,
+    monotonic: clock.monotonic,
+    onFault: onTrouble,
+  });
   const sessionStreams = createSessionStreams<Caller>({
     clock,
     random,
@@ -172,7 +178,10 @@ export function createWire(rooms: {
     }
     return made;
   };
-  const outbox = createOutbox();
+  const outbox = createOutbox((cause) => {
+    const texts = { where: "request", message: "An answer could not be written." };
+    emit({ type: "fault", at: clock.now(), level: "error", ...texts, cause });
+  });
   const deadlines = createDeadlines(clock.monotonic);
   const runner = createOperationRunner({
     portsFor,
@@ -195,7 +204,7 @@ export function createWire(rooms: {
     ids,
     instanceId: rooms.instanceId,
     emit,
-    store: createTaskRepository(system),
+    store: createTaskRepository(system, TASK_BOUNDS),
     signals,
     catalog,
     policy,

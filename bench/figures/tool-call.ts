@@ -81,7 +81,7 @@ export const toolCall: Figure = {
         `Calls go to all ${TENANTS.toLocaleString("en")} tenants in turn, each by its own URL and with a token of its own (ES256, RFC 9068, one broker issuer): ${CONNECTIONS} connections, one call under way on each. The servers compared are sent the same bytes, but for their ports.`,
         "All is on: token, tenant, rate and concurrency limits (set higher than the load), validation by zod, one audit row for each call in PostgreSQL, metrics with a label for each tenant, and a log line for each call, written to a file.",
         "The server runs in development mode, since the bench's issuer publishes its keys over http; on the path of a request the modes do not differ. It is compiled JavaScript, as it is published.",
-        "A round in which one call fails stops the bench. The servers take turns; the next begins when the audit rows of the one before are written. PostgreSQL writes most of them while the load runs, on the load generator's core.",
+        "A round in which one call fails stops the bench. The servers take turns; the next begins when the audit rows of the one before are written. PostgreSQL writes them on the load generator's core, while the load runs and after it.",
         "A core that is not busy to the full waited: for the load generator, or for other work on the machine. CPU time for each call counts all threads and what was done after the round, and is steadier than calls/s on a machine that is not quiet.",
       ],
     };

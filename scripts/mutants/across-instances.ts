@@ -131,8 +131,8 @@ export const acrossInstances: readonly Mutant[] = [
   {
     name: "a signal may have any size",
     file: "src/data/signals.ts",
-    from: "if (bytes > MAX_PAYLOAD_BYTES || told > MAX_LARGE.bytes) return false;",
-    to: "if (told > MAX_LARGE.bytes) return false;",
+    from: 'if (bytes > MAX_PAYLOAD_BYTES) return refuse("body_too_large", { data: { limit: MAX_PAYLOAD_BYTES } });',
+    to: "",
     tests: SIGNALS,
   },
   {
@@ -208,8 +208,8 @@ export const acrossInstances: readonly Mutant[] = [
   {
     name: "a tenant fills the signals of every instance",
     file: "src/data/signals.ts",
-    from: "|| told > MAX_LARGE.bytes",
-    to: "",
+    from: "if (told > MAX_LARGE.bytes) {",
+    to: "if (told < 0) {",
     tests: SIGNALS,
   },
   {

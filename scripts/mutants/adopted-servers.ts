@@ -3,6 +3,7 @@ import type { Mutant } from "./mutant.ts";
 const UNIT = ["test/protocol/parked-calls.test.ts"];
 const SDK = ["test/adopted/sdk-call.test.ts"];
 const ROUNDS = ["test/adopted/whose-round-it-is.test.ts"];
+const UNTIL_END = ["test/adopted/until-handlers-end.test.ts"];
 const START = ["test/adopted/what-is-refused-at-start.test.ts"];
 
 /** Servers written with the official SDK, and calls that are parked. */
@@ -17,15 +18,15 @@ export const adoptedServers: readonly Mutant[] = [
   {
     name: "a tenant parks as many calls as all together may",
     file: "src/protocol/parked-calls.ts",
-    from: " || isFull(own, ofTenant, held)",
+    from: " || lacking(loadOf(tenant), ofTenant, held) !== null",
     to: "",
     tests: UNIT,
   },
   {
     name: "there is no bound for all parked calls",
     file: "src/protocol/parked-calls.ts",
-    from: "isFull(whole, inAll, held) || ",
-    to: "",
+    from: "if (isOver || !makeRoom(held)) {",
+    to: "if (isOver) {",
     tests: UNIT,
   },
   {
@@ -85,6 +86,41 @@ export const adoptedServers: readonly Mutant[] = [
     tests: SDK,
   },
   {
+    name: "an adopted handler that is deaf leaves its place",
+    file: "src/catalog/sdk-call.ts",
+    from: "await ended();",
+    to: "",
+    tests: UNTIL_END,
+  },
+  {
+    name: "a deaf handler leaves its place with the request that its caller left",
+    file: "src/protocol/parking-conversation.ts",
+    from: "until it has ended itself.\n        await held.call.handlerEnded;",
+    to: "until it has ended itself.",
+    tests: UNTIL_END,
+  },
+  {
+    name: "a deaf handler leaves its place where it may not be parked",
+    file: "src/protocol/parking-conversation.ts",
+    from: "this.#run.suspend(refusal);\n        await held.call.handlerEnded;",
+    to: "this.#run.suspend(refusal);",
+    tests: ["test/protocol/parking-conversation.test.ts"],
+  },
+  {
+    name: "an error of 2025-11-25 for clients of other revisions",
+    file: "src/catalog/sdk-call.ts",
+    from: "revision === SDK_REVISION && namesElicitations(data)",
+    to: "namesElicitations(data)",
+    tests: UNTIL_END,
+  },
+  {
+    name: "an error without addresses that says there were some",
+    file: "src/catalog/sdk-call.ts",
+    from: "revision === SDK_REVISION && namesElicitations(data)",
+    to: "revision === SDK_REVISION && isObject(data)",
+    tests: UNTIL_END,
+  },
+  {
     name: "a misspelt name leaves open what it was to close",
     file: "src/catalog/adopt-sdk-server.ts",
     from: "  read.end();\n",
@@ -108,8 +144,8 @@ export const adoptedServers: readonly Mutant[] = [
   {
     name: "parked requests may be of any size",
     file: "src/protocol/parked-calls.ts",
-    from: " || load.weight + weight > bound.weight",
-    to: "",
+    from: 'return load.weight + weight > bound.weight ? "weight" : null;',
+    to: "return null;",
     tests: UNIT,
   },
   {

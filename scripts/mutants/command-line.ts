@@ -143,6 +143,13 @@ export const commandLine: readonly Mutant[] = [
     tests: ["test/data/demonstration-roles.test.ts"],
   },
   {
+    name: "what a tool throws where nobody can catch it ends the process",
+    file: "src/cli/go-on-after-failures.ts",
+    from: 'process.on("uncaughtException",',
+    to: 'process.on("uncaughtExceptionMonitor",',
+    tests: ["test/cli/dev-serving.test.ts"],
+  },
+  {
     name: "serve ignores the log level",
     file: "src/cli/serve.ts",
     from: "    logLevel: options.logLevel,\n",

@@ -67,7 +67,7 @@ export const pipeline: readonly Mutant[] = [
   },
   {
     name: "a request that waits for its turn goes on without its connection",
-    file: "src/instance.ts",
+    file: "src/request-handler.ts",
     from: "closeWithConnection(req, res);",
     to: "",
     tests: ["test/pipeline/pipelined-requests.test.ts"],
@@ -106,5 +106,33 @@ export const pipeline: readonly Mutant[] = [
     from: "if (!isRefusal(place) && !first) place.leave();",
     to: "if (!isRefusal(place)) place.leave();",
     tests: ["test/pipeline/unread-answers.test.ts"],
+  },
+  {
+    name: "a spare place is given to whoever names a session",
+    file: "src/pipeline.ts",
+    from: "if (isRefusal(session)) return session;",
+    to: "",
+    tests: ["test/pipeline/earlier/asking-back.test.ts"],
+  },
+  {
+    name: "invented sessions are looked up for nothing",
+    file: "src/pipeline.ts",
+    from: "const over = isKnown ? null : rooms.rates.consume(id, limits);",
+    to: "const over = isKnown ? null : null;",
+    tests: ["test/pipeline/earlier/asking-back.test.ts"],
+  },
+  {
+    name: "what runs in a session whose end nobody heard of goes on",
+    file: "src/regular-tasks.ts",
+    from: 'every(SESSIONS_MS, () => wire.previous.sweep(), tell("sessions")),',
+    to: "",
+    tests: ["test/pipeline/earlier/cancelling.test.ts"],
+  },
+  {
+    name: "what runs in sessions that are there is cancelled with the others",
+    file: "src/protocol/earlier/running-requests.ts",
+    from: "void (there || cancelAll(session))",
+    to: "void (!there && [...bySession.values()].map((each) => cancelAll(each.session)))",
+    tests: ["test/protocol/earlier/running-requests.test.ts", "test/pipeline/earlier/cancelling.test.ts"],
   },
 ];

@@ -4,6 +4,7 @@ const PREVIOUS = "src/previous-generation.ts";
 const EARLIER = "src/protocol/earlier";
 const UNITS = "test/protocol/earlier";
 const WIRE = "test/pipeline/earlier";
+const LOG = "test/protocol/stream-log.test.ts";
 
 /** The previous generation: sessions, their streams, what they ask and what they are told. */
 export const previousGeneration: readonly Mutant[] = [
@@ -92,6 +93,55 @@ export const previousGeneration: readonly Mutant[] = [
     tests: [`${UNITS}/resumable-streams.test.ts`],
   },
   {
+    name: "earlier: a tenant's streams fill the database",
+    file: "src/protocol/stream-budget.ts",
+    from: "if (taken + (before.get(tenantId) ?? 0) <= of.bytes) {",
+    to: "if (taken > 0) {",
+    tests: [LOG],
+  },
+  {
+    name: "earlier: what is kept of a tenant counts for a moment",
+    file: "src/protocol/stream-budget.ts",
+    from: "taken + (before.get(tenantId) ?? 0) <= of.bytes",
+    to: "taken <= of.bytes",
+    tests: [LOG],
+  },
+  {
+    name: "earlier: empty messages of a stream weigh nothing",
+    file: "src/protocol/stream-budget.ts",
+    from: "ROW_BYTES + bytes",
+    to: "bytes",
+    tests: [LOG],
+  },
+  {
+    name: "earlier: one tenant's streams use up what others may say",
+    file: "src/protocol/stream-log.ts",
+    from: "budget.take(event.tenantId, bytes)",
+    to: 'budget.take("" as TenantId, bytes)',
+    tests: [LOG],
+  },
+  {
+    name: "earlier: a stream that lacks an event is taken for a whole one",
+    file: "src/protocol/stream-log.ts",
+    from: "if (forgotten.length > 0) await store.trim(forgotten, NOTHING);",
+    to: "",
+    tests: [LOG],
+  },
+  {
+    name: "earlier: a stream goes on in the log after a gap",
+    file: `${EARLIER}/post-stream.ts`,
+    from: "if (this.#kept) this.#kept = this.#log.append(",
+    to: "this.#kept = this.#log.append(",
+    tests: [`${UNITS}/resumable-streams.test.ts`],
+  },
+  {
+    name: "earlier: a stream is closed of which the log keeps nothing",
+    file: `${EARLIER}/post-stream.ts`,
+    from: "!this.#primed || !this.#kept || events === null",
+    to: "!this.#primed || events === null",
+    tests: [`${UNITS}/resumable-streams.test.ts`],
+  },
+  {
     name: "earlier: pings fill the audit trail",
     file: "src/operate.ts",
     from: '} else if (request.method !== "ping") {',
@@ -122,8 +172,8 @@ export const previousGeneration: readonly Mutant[] = [
   {
     name: "earlier: who is refused for want of spare places is told of those",
     file: "src/pipeline.ts",
-    from: "refuseRequest(res, crowded ?? place, {",
-    to: "refuseRequest(res, place, {",
+    from: "return isRefusal(place) ? crowded : place;",
+    to: "return place;",
     tests: [`${WIRE}/asking-back.test.ts`],
   },
   {

@@ -4,7 +4,7 @@ import type { Mutant } from "./mutant.ts";
 export const revocation: readonly Mutant[] = [
   {
     name: "lost notifications are not made up for in time",
-    file: "src/instance.ts",
+    file: "src/regular-tasks.ts",
     from: "const POLL_MS = 500;",
     to: "const POLL_MS = 4_500;",
     tests: ["test/pipeline/revocation-everywhere.test.ts"],

@@ -70,8 +70,15 @@ export const stdio: readonly Mutant[] = [
   {
     name: "stdio: each request that finds its session gone makes one",
     file: "src/local-session.ts",
-    from: "if (this.#session === begun) this.#session = this.#renew(session);",
-    to: "this.#session = this.#renew(session);",
+    from: "if (this.#session === begun) this.#session = this.#renew(this.#lastSeen ?? session);",
+    to: "this.#session = this.#renew(this.#lastSeen ?? session);",
+    tests: [CONNECTION],
+  },
+  {
+    name: "stdio: a session that is made again has lost what its client had set",
+    file: "src/local-session.ts",
+    from: "this.#renew(this.#lastSeen ?? session)",
+    to: "this.#renew(session)",
     tests: [CONNECTION],
   },
   {

@@ -7,8 +7,9 @@ import { RequestContext } from "../tenancy/request-context.ts";
 import { runInTenant, type TenantContext } from "../tenancy/tenant-context.ts";
 import { RefusedByServer } from "./refused-by-server.ts";
 import { isObject, type SdkClient, SdkConversation, SdkError } from "./sdk-conversation.ts";
+import { watchHandlers } from "./sdk-handlers.ts";
 import { askClient } from "./sdk-questions.ts";
-import type { SdkServerFactory } from "./sdk-server.ts";
+import { SDK_REVISION, type SdkServerFactory } from "./sdk-server.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -19,9 +20,14 @@ export interface SdkRequest {
 }
 
 /** What a request came to, as JSON: its handler may be on another instance than its caller. */
-type Outcome =
-  | { readonly kind: "result"; readonly result: Json }
-  | { readonly kind: "error"; readonly code: number; readonly message: string };
+type Outcome = { readonly kind: "result"; readonly result: Json } | SdkFailure;
+
+interface SdkFailure {
+  readonly kind: "error";
+  readonly code: number;
+  readonly message: string;
+  readonly data?: unknown;
+}
 
 /** With it the server object may tell how far a request is; whether the client wants to know is looked at later. */
 const PROGRESS_TOKEN = 1;
@@ -43,7 +49,7 @@ export async function callSdkServer(
   if (!(ctx instanceof RequestContext)) throw new Fault("context_missing");
   const outcome = readOutcome(await ctx.live((call) => perform(factory, request, call)));
   if (outcome.kind === "result") return outcome.result;
-  throw new RefusedByServer(refusalOf(outcome, request));
+  throw new RefusedByServer(refusalOf(outcome, request, ctx.client.revision));
 }
 
 /** In the tenant's context from the factory on, so that `currentTenant()` knows whose call it is. */
@@ -52,7 +58,8 @@ function perform(factory: SdkServerFactory, request: SdkRequest, call: LivingCal
   return runInTenant(ctx, async (): Promise<Outcome> => {
     const { signal } = call;
     let questions = 0;
-    const { conversation } = await SdkConversation.open(await factory({ era: "legacy" }), {
+    const server = await factory({ era: "legacy" });
+    const { conversation } = await SdkConversation.open(server, {
       client: clientOf(ctx),
       listener: {
         asked: (method, params) => askClient(ctx, `q${++questions}`, { method, params }),
@@ -60,14 +67,19 @@ function perform(factory: SdkServerFactory, request: SdkRequest, call: LivingCal
       },
       signal,
     });
+    const ended = watchHandlers(server, request.method);
     try {
       const params = { ...request.params, _meta: { progressToken: PROGRESS_TOKEN } };
       return { kind: "result", result: await conversation.request(request.method, params, signal) };
     } catch (error) {
       if (!(error instanceof SdkError)) throw error;
-      return { kind: "error", code: error.code, message: error.message };
+      const { code, message, data } = error;
+      // Of others it goes nowhere, and need not be JSON.
+      return { kind: "error", code, message, ...(code === URL_ELICITATION_REQUIRED ? { data } : {}) };
     } finally {
       await conversation.close();
+      // One that does not look at its signal has its place among the tenant's operations until then.
+      await ended();
     }
   });
 }
@@ -167,10 +179,10 @@ function isLevel(value: unknown): value is MessageLevel {
 /** What this instance, or another one, made in {@link perform}. */
 function readOutcome(value: unknown): Outcome {
   if (isObject(value)) {
-    const { kind, result, code, message } = value;
+    const { kind, result, code, message, data } = value;
     if (kind === "result" && isObject(result)) return { kind, result };
     if (kind === "error" && typeof code === "number" && typeof message === "string")
-      return { kind, code, message };
+      return { kind, code, message, data };
   }
   throw new TypeError("A call of an adopted server came to nothing that can be read.");
 }
@@ -179,10 +191,7 @@ function readOutcome(value: unknown): Outcome {
  * The error with the code that it has, where it is one of the protocol's, and its message: it was written for whoever
  * called. The SDK itself makes messages of its handlers' exceptions, and they are passed on as it does.
  */
-function refusalOf(
-  { code, message }: { readonly code: number; readonly message: string },
-  { params }: SdkRequest,
-): Refusal {
+function refusalOf({ code, message, data }: SdkFailure, { params }: SdkRequest, revision: string): Refusal {
   // The SDK puts the code in front; it stands beside the message anyhow.
   const detail = message.replace(/^MCP error -?\d+: /, "").slice(0, MAX_MESSAGE);
   const said = detail === "" ? {} : { detail };
@@ -196,7 +205,26 @@ function refusalOf(
         ...said,
         ...(typeof params.uri === "string" ? { data: { uri: params.uri } } : {}),
       });
+    case URL_ELICITATION_REQUIRED:
+      // To a client that knows it, as it is.
+      return revision === SDK_REVISION && namesElicitations(data)
+        ? refuse("url_elicitation_required", { ...said, data })
+        : refuse("handler_failed", said);
     default:
       return refuse("handler_failed", said);
   }
+}
+
+/** "Of 2025-11-25 only" (2026-07-28, basic, "Error Codes"), which is what server objects speak. */
+const URL_ELICITATION_REQUIRED = -32_042;
+
+/** Whether a client finds in it what is to be done: addresses alone, each with its id ("URL Elicitation Required Error"). */
+function namesElicitations(data: unknown): data is Json {
+  if (!isObject(data) || !Array.isArray(data.elicitations) || data.elicitations.length === 0) return false;
+  return data.elicitations.every(
+    (each) =>
+      isObject(each) &&
+      each.mode === "url" &&
+      [each.url, each.elicitationId, each.message].every((member) => typeof member === "string"),
+  );
 }

@@ -90,13 +90,15 @@ function actorJson(actor: Actor | null): string {
 }
 
 function detailsJson(details: AuditFacts["details"]): string {
-  const access = details?.access;
-  return details !== null &&
-    typeof access === "object" &&
-    access !== null &&
-    Object.keys(details).length === 1
-    ? `{"access":${flatJson<Partial<Record<(typeof ACCESS_MEMBERS)[number], unknown>>>(access, ACCESS_MEMBERS)}}`
+  if (details === null) return "null";
+  const { access } = details;
+  return isObject(access) && Object.keys(details).length === 1
+    ? `{"access":${flatJson(access, ACCESS_MEMBERS)}}`
     : canonicalJson(details);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 /**

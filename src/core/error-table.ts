@@ -215,6 +215,12 @@ export const ERROR_TABLE = {
     "There is no such task.",
     "Use the taskId of a task that this caller made, before its ttlMs has passed.",
   ),
+  task_lost: row(
+    200,
+    -32603,
+    "The run of this task was lost with its instance, and may not be begun again by itself.",
+    "Call the tool again, if it does no harm that part of it may have been done already.",
+  ),
   prompt_unknown: row(200, -32602, "Unknown prompt.", "prompts/list names the prompts you may get."),
   cursor_invalid: row(200, -32602, "Invalid cursor.", "Start the list again without a cursor."),
   cancelled: row(
@@ -228,6 +234,12 @@ export const ERROR_TABLE = {
     -31504,
     "The operation took longer than it may.",
     "Ask for less at once, or have the operator raise callTimeoutMs.",
+  ),
+  url_elicitation_required: row(
+    200,
+    -32042,
+    "Something has to be done at an address first.",
+    "Have the user open the addresses in data.elicitations, and send the request again when that is done.",
   ),
   handler_failed: row(
     200,

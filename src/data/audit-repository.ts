@@ -1,14 +1,21 @@
+import pg from "pg";
 import { type AuditRow, CHAIN_START, type ChainHead, sealAuditRow } from "../core/audit-row.ts";
 import type { Actor } from "../core/event.ts";
+import { Fault } from "../core/fault.ts";
 import type { InstanceId, OperationId, TenantId } from "../core/ids.ts";
 import { createAuditBatchText } from "./audit-batch-text.ts";
 import type { SystemConnection, SystemDoor } from "./system-door.ts";
+import { violatedConstraint } from "./violated-constraint.ts";
 
 /** Audit rows in PostgreSQL. The system role may add and read them, and nothing else. */
 export interface AuditRepository {
-  append(rows: readonly AuditRow[]): Promise<void>;
-  heads(runId: InstanceId, tenants: readonly string[]): Promise<ReadonlyMap<string, ChainHead>>;
-  withOutcome(operations: readonly OperationId[]): Promise<ReadonlySet<OperationId>>;
+  /**
+   * Commits all rows or none. Rejects with the server's error where something in a row is the reason, and none was written;
+   * with Fault `database_unavailable` where that cannot be told.
+   *
+   * @param again passes over rows that are there already with this very hash
+   */
+  append(rows: readonly AuditRow[], again?: boolean): Promise<void>;
   /**
    * Gives the outcome `unknown` to every intent whose instance is gone: stopped, or not heard of for `deadAfterMs`.
    * Gives back how many there were.
@@ -27,22 +34,21 @@ const MAX_ORPHANS = 5_000;
 
 export function createAuditRepository(system: SystemDoor): AuditRepository {
   const text = createAuditBatchText();
-  const insert = async (db: SystemConnection, rows: readonly AuditRow[]): Promise<void> => {
-    await text.of(rows, (json) => db.query(INSERT, [json]));
-  };
   return {
-    append: (rows) => system.run("write audit rows", (db) => insert(db, rows)),
-
-    heads: (runId, tenants) => system.run("write audit rows", (db) => readHeads(db, runId, tenants)),
-
-    withOutcome: (operations) =>
-      system.run("write audit rows", async (db) => {
-        const { rows } = await db.query<{ operation_id: OperationId }>(
-          "SELECT operation_id FROM bulkhead.audit_entries WHERE kind = 'outcome' AND operation_id = ANY ($1)",
-          [operations],
-        );
-        return new Set(rows.map((row) => row.operation_id));
-      }),
+    async append(rows, again = false) {
+      await text.of(rows, (json) => {
+        const attempt = (statement: string): Promise<unknown> =>
+          system.run("write audit rows", (db) => db.query(statement, [json]));
+        const done = again
+          ? attempt(INSERT_AGAIN).catch((error: unknown) => {
+              // It has waited for the attempt before, which was still to commit. Now it is there to be seen.
+              if (violatedConstraint(error) === "audit_entries_pkey") return attempt(INSERT_AGAIN);
+              throw error;
+            })
+          : attempt(INSERT);
+        return done.catch(throwUnlessKnown);
+      });
+    },
 
     closeOrphans: ({ runId, deadAfterMs, now }) =>
       system.transaction("close orphaned intents", async (db) => {
@@ -92,7 +98,7 @@ export function createAuditRepository(system: SystemDoor): AuditRepository {
           heads.set(row.tenant_id, next);
           return next;
         });
-        await insert(db, sealed);
+        await text.of(sealed, (json) => db.query(INSERT, [json]));
         return rows.length;
       }),
   };
@@ -117,7 +123,27 @@ const INSERT = `
     FROM jsonb_array_elements($1::text::jsonb) AS rows (r)
    -- Nothing is written any more for a tenant that was deleted meanwhile: its trail has gone with it. Not by EXISTS, for
    -- which PostgreSQL would read the ids of all tenants for each batch.
-   WHERE r ->> 1 = 'deployment' OR (SELECT true FROM bulkhead.tenants t WHERE t.id = r ->> 1)`;
+   WHERE (r ->> 1 = 'deployment' OR (SELECT true FROM bulkhead.tenants t WHERE t.id = r ->> 1))`;
+
+/** Not by ON CONFLICT, which would pass over rows also where others stand in their places: that is an error. */
+const INSERT_AGAIN = `${INSERT}
+     AND (SELECT true FROM bulkhead.audit_entries e
+           WHERE e.tenant_id = r ->> 1 AND e.run_id = r ->> 2 AND e.seq = (r ->> 3)::bigint
+             AND e.hash = decode(r ->> 14, 'hex')) IS NULL`;
+
+/**
+ * SQLSTATE classes of what a row is refused for: data that cannot be stored, a second outcome, something too large. All
+ * others, and what is no answer of the server's, say nothing of the rows: the connection was cut, the disk is full, or the
+ * server is a standby.
+ */
+const OF_A_ROW = /^(22|23|54)/;
+
+function throwUnlessKnown(error: unknown): never {
+  const known =
+    (error instanceof pg.DatabaseError && OF_A_ROW.test(error.code ?? "")) ||
+    (error instanceof Fault && error.code === "database_unavailable");
+  throw known ? error : new Fault("database_unavailable", { cause: error });
+}
 
 async function readHeads(
   db: SystemConnection,

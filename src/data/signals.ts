@@ -1,4 +1,5 @@
 import type { InstanceId, TenantId } from "../core/ids.ts";
+import { type Refusal, refuse } from "../core/refusal.ts";
 import { isOfTopic, parseSignal, type Signal, type SignalTopic } from "../core/signal.ts";
 import { createWriteBehind } from "../core/write-behind.ts";
 import type { SignalRepository, WrittenSignal } from "./signal-repository.ts";
@@ -9,10 +10,10 @@ export interface SignalBus {
    * Tells every other instance, in the order of the calls; whoever tells has acted on it itself already. Nobody waits,
    * and nothing is promised: a signal may be lost while the database does not answer.
    *
-   * @returns false where it is larger than a signal may be, or large and the tenant has told much already: then it is
-   *   not told.
+   * @returns why it is not told: `body_too_large` where it is larger than a signal may be, `rate_limited` (`data.limit` is
+   *   "signalBytes") where it is large and the tenant has told much already.
    */
-  publish(signal: Signal): boolean;
+  publish(signal: Signal): Refusal | null;
   /** @returns what ends it. */
   subscribe<T extends SignalTopic>(topic: T, listener: (signal: Signal<T>) => void): () => void;
 }
@@ -74,16 +75,24 @@ export function createSignals(options: {
   const large = new Map<TenantId, number>();
   let largeSince = monotonic();
 
-  const mayTell = (tenantId: TenantId, bytes: number): boolean => {
-    if (bytes <= LARGE_BYTES) return true;
-    if (monotonic() - largeSince >= MAX_LARGE.withinMs) {
+  const admit = (tenantId: TenantId, bytes: number): Refusal | null => {
+    if (bytes <= LARGE_BYTES) return null;
+    if (bytes > MAX_PAYLOAD_BYTES) return refuse("body_too_large", { data: { limit: MAX_PAYLOAD_BYTES } });
+    const now = monotonic();
+    if (now - largeSince >= MAX_LARGE.withinMs) {
       large.clear();
-      largeSince = monotonic();
+      largeSince = now;
     }
     const told = (large.get(tenantId) ?? 0) + bytes;
-    if (bytes > MAX_PAYLOAD_BYTES || told > MAX_LARGE.bytes) return false;
+    if (told > MAX_LARGE.bytes) {
+      const retryAfterMs = largeSince + MAX_LARGE.withinMs - now;
+      return refuse("rate_limited", {
+        retryAfterMs,
+        data: { limit: "signalBytes", value: MAX_LARGE.bytes },
+      });
+    }
     large.set(tenantId, told);
-    return true;
+    return null;
   };
 
   const deliver = (signal: Signal): void => {
@@ -126,9 +135,9 @@ export function createSignals(options: {
     publish({ tenantId, topic, payload }) {
       const text = JSON.stringify(payload);
       const bytes = Buffer.byteLength(text);
-      if (!mayTell(tenantId, bytes)) return false;
-      writer.add({ number: ++written, tenantId, topic, payload: text }, bytes);
-      return true;
+      const refused = admit(tenantId, bytes);
+      if (refused === null) writer.add({ number: ++written, tenantId, topic, payload: text }, bytes);
+      return refused;
     },
     subscribe(topic, listener) {
       const heard = (signal: Signal): void => {

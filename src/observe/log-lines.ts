@@ -21,7 +21,7 @@ export interface LineDestination {
 }
 
 /**
- * Turns events into JSON log lines: one for each operation, with the tenant's id. Refusals before an operation come
+ * Turns events into JSON log lines: one for each operation, with the tenant's id; of a ping at level `debug`. Refusals before an operation come
  * through the aggregator instead (`refusal-summary.ts`), so that a flood is not a flood of lines. The lines of events
  * that come together are written together.
  */
@@ -48,8 +48,9 @@ export function createLogLines(options: {
       },
     },
   );
-  const beginning = (level: "info" | "error"): string | null =>
+  const beginning = (level: "debug" | "info" | "error"): string | null =>
     log.isLevelEnabled(level) ? `{"level":"${level}","instance":${jsonString(options.instanceId)},` : null;
+  const debug = beginning("debug");
   const info = beginning("info");
   const error = beginning("error");
   const timeText = createTimeText();
@@ -57,7 +58,8 @@ export function createLogLines(options: {
   /** The line of every call, and so by hand: the same as the logger would make of it. */
   const operationLine = (event: OperationEvent): string => {
     const failed = event.outcome === "failed";
-    const begin = failed ? error : info;
+    // A ping is free of the rate limit: at the level of calls, whoever pings without end would fill the log.
+    const begin = failed ? error : event.method === "ping" ? debug : info;
     if (begin === null) return "";
     const { actor } = event;
     const trace = event.traceId === null ? "" : `,"trace":${jsonString(event.traceId)}`;

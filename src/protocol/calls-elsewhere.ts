@@ -7,7 +7,7 @@ import type { Rights } from "../tenancy/principal.ts";
 import type { TenantSnapshot } from "../tenancy/tenant-snapshot.ts";
 import type { InputRequest } from "./conversation.ts";
 import { isObject, type JsonObject } from "./json-rpc.ts";
-import type { CallOwner, HeldCall, ParkedCalls } from "./parked-calls.ts";
+import { type CallOwner, type HeldCall, type ParkedCalls, tooManyParked } from "./parked-calls.ts";
 import { AskedInVain } from "./request-link.ts";
 import type { SignalPort } from "./signal-port.ts";
 
@@ -57,7 +57,7 @@ export function createCallsElsewhere(options: {
   /** Attempts of other instances, for calls that are here. Bounded as calls are. */
   const serving = new Map<string, HeldCall>();
 
-  const say = (tenantId: TenantId, attempt: string, said: Said): boolean =>
+  const say = (tenantId: TenantId, attempt: string, said: Said): Refusal | null =>
     signals.publish({
       tenantId,
       topic: "call_answered",
@@ -88,8 +88,8 @@ export function createCallsElsewhere(options: {
       const limitMs = ctx.tenant.limits.callTimeoutMs;
       if (limitMs !== null) limit = setTimeout(() => call.end(), limitMs).unref();
       const turn = await call.resume(ctx, responses);
-      const told = say(owner.tenantId, attempt, saidOf(turn, held));
-      if (!told) say(owner.tenantId, attempt, { kind: "failed" });
+      const untold = say(owner.tenantId, attempt, saidOf(turn, held));
+      if (untold !== null) say(owner.tenantId, attempt, { kind: "failed" });
     } finally {
       clearTimeout(limit ?? undefined);
       serving.delete(attempt);
@@ -173,9 +173,7 @@ export function createCallsElsewhere(options: {
               case "failed":
                 return refused(refuse("handler_failed"));
               case "refused":
-                return refused(
-                  refuse(said.code, said.code === "rate_limited" ? { retryAfterMs: 10_000 } : {}),
-                );
+                return refused(said.code === "rate_limited" ? tooManyParked() : refuse(said.code));
               default:
                 end();
                 resolve(said);
@@ -189,9 +187,9 @@ export function createCallsElsewhere(options: {
           rights: { permissions: [...permissions], roles, expiresAt },
           responses,
         };
-        if (signal.aborted) leave();
-        else if (!signals.publish({ tenantId, topic: "call_resumed", payload }))
-          refused(refuse("body_too_large"));
+        if (signal.aborted) return leave();
+        const untold = signals.publish({ tenantId, topic: "call_resumed", payload });
+        if (untold !== null) refused(untold);
       });
     },
     close() {

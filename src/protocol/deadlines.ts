@@ -1,4 +1,4 @@
-/** The time limit of one call. */
+/** The time limit of one call, or of one body. */
 export interface Deadline {
   /** It is over, or does not matter any more. */
   clear(): void;
@@ -8,7 +8,7 @@ export interface Deadline {
   resume(): void;
 }
 
-/** Time limits of calls under way. */
+/** Time limits of calls under way, and of bodies on their way. */
 export interface Deadlines {
   /** @param onPassed called once, when `limitMs` milliseconds have passed without the pauses. */
   begin(limitMs: number, onPassed: () => void): Deadline;

@@ -9,10 +9,16 @@ import { isEarlier } from "./revisions.ts";
  */
 export function isEarlierGeneration(body: ClientBody, headers: IncomingHttpHeaders): boolean {
   const version = headers["mcp-protocol-version"];
-  const bySession = headers["mcp-session-id"] !== undefined && (version === undefined || isEarlier(version));
+  const bySession = isOfSession(headers);
   if (body.kind !== "message") return bySession || version === undefined || isEarlier(version);
   if (namesItsRevision(body)) return false;
   return body.method === "initialize" || bySession || isEarlier(version);
+}
+
+/** Whether a message's headers place it in a session. */
+export function isOfSession(headers: IncomingHttpHeaders): boolean {
+  const version = headers["mcp-protocol-version"];
+  return headers["mcp-session-id"] !== undefined && (version === undefined || isEarlier(version));
 }
 
 /** A message that says of which revision it is belongs to the current generation, whatever its client began with. */

@@ -28,12 +28,18 @@ export class ParkedCall implements LivingCall {
   readonly #questions = new Map<string, OpenQuestion>();
   #ctx: TenantContext | null = null;
   #outcome: Turn | null = null;
+  #handler: Promise<void> = Promise.resolve();
   /** Who waits for what comes of the request that is served. */
   #waiter: ((turn: Turn) => void) | null = null;
   #due = false;
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Resolves when the handler has ended: where it does not look at its signal, long after the call. */
+  get handlerEnded(): Promise<void> {
+    return this.#handler;
   }
 
   current(): TenantContext {
@@ -50,7 +56,7 @@ export class ParkedCall implements LivingCall {
       return turn;
     }
     // A handler that throws at once is no different from one that fails later.
-    Promise.resolve()
+    this.#handler = Promise.resolve()
       .then(() => begin(this))
       .then(
         (value) => this.#settle({ kind: "ended", value }),

@@ -100,10 +100,15 @@ export class ParkingConversation implements Conversation {
       case "ended":
         return turn.value;
       case "failed":
+        // The handler of a call that was ended has its place until it has ended itself.
+        await held.call.handlerEnded;
         throw turn.cause;
       case "asks": {
         const refusal = this.#places.parked.park(held);
-        return refusal === null ? this.#ask(held.id, turn.requests) : this.#refuse(refusal);
+        if (refusal === null) return this.#ask(held.id, turn.requests);
+        this.#run.suspend(refusal);
+        await held.call.handlerEnded;
+        throw new AskedInVain();
       }
     }
   }

@@ -121,7 +121,9 @@ export class ReplayConversation implements Conversation {
     if (this.#over) return Promise.reject(new AskedInVain());
     const begun = this.#underWay.get(key);
     if (begun !== undefined) {
-      if (begun.step === inStep.getStore())
+      // Also by way of others: it would wait until the time of the call, or of the task, is over.
+      const within = inStep.getStore();
+      if (within !== undefined && (begun.step === within || allAwaiting([within]).has(begun.step)))
         return Promise.reject(new TypeError(`The step ${key} waits for itself.`));
       noteWho(begun.step);
       return begun.result;
@@ -226,15 +228,19 @@ export class ReplayConversation implements Conversation {
   }
 
   #state(): ReplayState {
-    const state = {
+    return bounded({
       answers: Object.fromEntries(this.#answers),
       asked: Object.fromEntries(this.#asked),
       steps: Object.fromEntries(this.#steps),
-    };
-    if (Buffer.byteLength(JSON.stringify(state)) > MAX_STATE)
-      throw tooMuch(`The answers and steps of a call may have ${MAX_STATE} bytes together.`);
-    return state;
+    });
   }
+}
+
+/** The same state. @throws Fault `handler_failed` where it has more bytes than a state may. */
+export function bounded(state: ReplayState): ReplayState {
+  if (Buffer.byteLength(JSON.stringify(state)) > MAX_STATE)
+    throw tooMuch(`The answers and steps of a call may have ${MAX_STATE} bytes together.`);
+  return state;
 }
 
 /** Notes that the step in which this code runs waits for something. */

@@ -5,7 +5,10 @@ import { CURRENT, type Revision } from "./revisions.ts";
 /** The first revision in which a result may link to a resource. */
 const WITHOUT_LINKS: Revision = "2025-03-26";
 
-/** A tool's result as a revision has it, its `_meta` apart. Before 2026-07-28 structured content is an object, and at first there was none. */
+/**
+ * A tool's result as a revision has it, its `_meta` apart. Before 2026-07-28 structured content is an object, and at first
+ * there was none.
+ */
 export function shapeToolResult(result: ToolResult, revision: Revision): object {
   // Nearly all results are what they are to be: no other object is made of them.
   if (revision === CURRENT && result._meta === undefined) return result;

@@ -1,6 +1,7 @@
 import type { SessionId, TenantId } from "../core/ids.ts";
 import { createWriteBehind } from "../core/write-behind.ts";
 import type { SignalPort } from "./signal-port.ts";
+import { createStreamBudget } from "./stream-budget.ts";
 
 /** A stream of a session. */
 export interface StreamName {
@@ -37,15 +38,21 @@ export interface StreamPage {
   readonly more: boolean;
 }
 
-/** What was said on the streams of sessions, so that a client may come back for it to any instance. */
+/**
+ * What was said on the streams of sessions, so that a client may come back for it to any instance: of a tenant as much as
+ * there is room for. Where there is none left for an event, nothing is kept of its stream any more: with a gap in it, it
+ * would have a client wait for an answer that was given already.
+ */
 export interface StreamLog {
-  /** Notes that there is such a stream, on which nothing was said yet. */
-  open(stream: StreamName): void;
+  /** Notes that there is such a stream, on which nothing was said yet. Gives false as {@link append} does. */
+  open(stream: StreamName): boolean;
   /**
    * Notes what is said, in the order of the calls; nobody waits. When it is written, other instances are told
    * (`stream_written`), once for all that was written together.
+   *
+   * @returns false: there was no room for it. The stream is forgotten, and is not to be noted any further.
    */
-  append(event: StreamName & StreamEvent): void;
+  append(event: StreamName & StreamEvent): boolean;
   /**
    * What was said after `afterSeq`, in order, by whichever instance: of the last five minutes, 1,000 events and 4 MB. What
    * is older is left out. No more at once than a reader takes, or else a slow one had the same read again and again.
@@ -64,20 +71,44 @@ const RETRY_MS = 500;
 /** An event is read where less than this stands before it: fewer bytes than this are all that there is. */
 const PAGE_BYTES = 65_536;
 const KEPT = { events: 1_000, bytes: 4 * 1_048_576 } as const;
+/**
+ * What all streams of a tenant say on an instance and is kept, in bytes, over a life of events or two: or else one whose
+ * handlers say much filled the database for all.
+ */
+const KEPT_OF_TENANT = 256 * 1_048_576;
+/** Stands for an event for which there was no room. */
+const FORGOTTEN = -1;
+/** What a trim leaves of such a stream. */
+const NOTHING = { events: 0, bytes: 0 } as const;
 /** Streams of which it is known how much was said. One that falls out is counted anew, and so may keep twice as much. */
 const MAX_COUNTED = 20_000;
 
 export function createStreamLog(options: {
   readonly store: StreamStore;
   readonly signals: SignalPort;
+  readonly monotonic: () => number;
+  /** Default 256 MB. */
+  readonly keptOfTenant?: number;
   readonly onFault: (message: string, cause: unknown) => void;
 }): StreamLog {
-  const { store, signals, onFault } = options;
+  const { store, signals, onFault, keptOfTenant = KEPT_OF_TENANT } = options;
   const said = new Map<string, { events: number; bytes: number }>();
+  const budget = createStreamBudget({
+    bytes: keptOfTenant,
+    monotonic: options.monotonic,
+    onSpent: (tenantId) =>
+      onFault(
+        `Streams: those of ${tenantId} say more than is kept of a tenant; clients cannot come back for the rest.`,
+        undefined,
+      ),
+  });
 
   /** The streams of a batch, each with its last event in it. */
   const write = async (batch: readonly (StreamName & StreamEvent)[]): Promise<void> => {
-    await store.write(batch);
+    const forgotten = batch.filter(({ seq }) => seq === FORGOTTEN);
+    await store.write(forgotten.length === 0 ? batch : batch.filter(({ seq }) => seq !== FORGOTTEN));
+    // With the batch: what is left of one would be taken for all of it.
+    if (forgotten.length > 0) await store.trim(forgotten, NOTHING);
     const streams = new Map<string, StreamName & StreamEvent>();
     const full = new Map<string, StreamName>();
     for (const event of batch) {
@@ -89,7 +120,7 @@ export function createStreamLog(options: {
       said.delete(key);
       said.set(key, count);
       if (count.events > KEPT.events || count.bytes > KEPT.bytes) full.set(key, event);
-      if (event.message === null) said.delete(key);
+      if (event.message === null || event.seq === FORGOTTEN) said.delete(key);
     }
     for (const oldest of said.keys()) {
       if (said.size <= MAX_COUNTED) break;
@@ -113,10 +144,18 @@ export function createStreamLog(options: {
     onFault: (message, cause) => onFault(`Streams: ${message}`, cause),
   });
 
-  const add = (event: StreamName & StreamEvent): void => {
+  const add = (event: StreamName & StreamEvent): boolean => {
     const bytes = sizeOf(event);
     // It would be removed again as soon as it was written.
-    if (bytes <= KEPT.bytes) writer.add(event, bytes);
+    if (bytes > KEPT.bytes) return true;
+    if (budget.take(event.tenantId, bytes)) {
+      writer.add(event, bytes);
+      return true;
+    }
+    const { tenantId, sessionId, streamId } = event;
+    // Behind what is still to be written of it.
+    writer.add({ tenantId, sessionId, streamId, seq: FORGOTTEN, message: null }, 0);
+    return false;
   };
 
   return {

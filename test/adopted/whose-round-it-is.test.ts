@@ -106,7 +106,7 @@ describe.each(PLACES)("a round through %s", (place) => {
 });
 
 test("a call is parked with its request, which counts for what it weighs", async () => {
-  const heavy = { arguments: { numbers: new Array(520_000).fill(0) } };
+  const heavy = { arguments: { numbers: new Array(300_000).fill(0) } };
   expect(questionOf(await call("wait", heavy)).key).toBe("q1");
   const tooMuch = await call("wait", heavy);
   expect(tooMuch.json.error.data).toMatchObject({ code: "rate_limited", limit: "parkedCalls" });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
+import { createTestDatabase } from "../support/database.ts";
 import { callTool, type HttpAnswer, mcp } from "../support/mcp-request.ts";
 import { type CommandBench, createCommandBench, HELPDESK, type RunOptions } from "./bulkhead-command.ts";
 
@@ -35,7 +36,11 @@ export interface DevServer {
 export async function startDevServer(): Promise<DevServer> {
   const bench = createCommandBench();
   const dataDir = join(await bench.directory(), "data");
-  const dev = bench.run(["dev", HELPDESK, "--port", "0", "--data-dir", dataDir, "--json"]);
+  // A migrated one is there in a moment, and no command looks where the server has its data.
+  const database = await createTestDatabase("helpdesk");
+  const dev = bench.run(["dev", HELPDESK, "--port", "0", "--data-dir", dataDir, "--json"], {
+    env: { DATABASE_URL: database.adminUrl },
+  });
   const line = await dev.ready();
   const listOf = (args: string | readonly string[]): readonly string[] =>
     typeof args === "string" ? args.split(" ") : args;
@@ -57,6 +62,7 @@ export async function startDevServer(): Promise<DevServer> {
       dev.signal("SIGTERM");
       await dev.ended;
       await bench.close();
+      await database.drop();
     },
   };
 }

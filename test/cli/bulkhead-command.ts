@@ -11,17 +11,19 @@ import { stopLeftover } from "../../src/data/embedded/leftover-postmaster.ts";
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export const HELPDESK = "examples/helpdesk/server.ts";
 
-/** Path of a module of test/cli/fixtures. */
+/** Path of a module of test/cli/fixtures, where the commands run. */
 export function fixture(name: string): string {
-  return fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
+  return join(inject("commandRoot"), "test/cli/fixtures", name);
 }
 
 export interface RunOptions {
-  /** Beside PATH and HOME, which are all that it has otherwise. */
+  /** Beside PATH, HOME and a setting of tsx, which are all that it has otherwise. */
   readonly env?: Readonly<Record<string, string>>;
   /** An unprivileged user, instead of ours. */
   readonly uid?: number;
-  /** Another checkout than ours: `npm start` is run there, with the arguments added. */
+  /** Our source as it is, instead of the compiled command. */
+  readonly fromSource?: boolean;
+  /** Another checkout: `npm start` is run there, with the arguments added. */
   readonly checkout?: string;
   /** All of its standard input; none where absent. */
   readonly input?: string;
@@ -88,20 +90,24 @@ export function createCommandBench(): CommandBench {
   };
 }
 
-/** Commands that load no module of a user's: the compiled ones do. */
-const CLIENT_COMMANDS: ReadonlySet<string> = new Set(["issuers", "keys", "tokens", "access"]);
+/** As the scripts of package.json do. */
+const FROM_SOURCE = ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"];
 
 function start(args: readonly string[], options: RunOptions): RunningCommand {
-  const { checkout, uid, input, talk = false } = options;
-  const own = CLIENT_COMMANDS.has(args[0] ?? "")
-    ? [inject("commandMain")]
-    : ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"];
+  const { checkout, fromSource = false, uid, input, talk = false } = options;
+  const own = fromSource ? FROM_SOURCE : [inject("commandMain")];
   const [program, before] =
     checkout === undefined ? [process.execPath, own] : ["npm", ["start", "--silent", "--"]];
   const child = spawn(program, [...before, ...args], {
-    cwd: checkout ?? ROOT,
+    cwd: checkout ?? (fromSource ? ROOT : inject("commandRoot")),
     detached: true,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env },
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      // Nobody would read again what it keeps of files at paths of this run.
+      TSX_DISABLE_CACHE: "1",
+      ...options.env,
+    },
     stdio: [input === undefined && !talk ? "ignore" : "pipe", "pipe", "pipe"],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });

@@ -27,7 +27,7 @@ test.runIf(canChangeUser)("dev runs as an ordinary user, with everything in its 
   const dev = bench.run(["--port", "0", "--data-dir", dataDir, "--json"], {
     checkout: checkout.root,
     uid: NOBODY,
-    env: { HOME: home, TSX_DISABLE_CACHE: "1" },
+    env: { HOME: home },
   });
   const line = await dev.ready();
   const [acme] = line.tenants;
@@ -57,7 +57,7 @@ test.runIf(canChangeUser)(
     const dev = bench.run(["--port", "0", "--data-dir", dataDir, "--json"], {
       checkout: checkout.root,
       uid: NOBODY,
-      env: { HOME: home, TSX_DISABLE_CACHE: "1" },
+      env: { HOME: home },
     });
     expect(await dev.ended).toEqual({ status: 1, signal: null });
     expect(dev.errorLines()).toEqual([

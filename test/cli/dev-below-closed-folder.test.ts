@@ -1,5 +1,5 @@
 import { cp, mkdir, readdir, readFile, stat, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { callTool } from "../support/mcp-request.ts";
@@ -47,7 +47,7 @@ test.runIf(isRoot)(
 async function copyCheckout(checkout: string): Promise<void> {
   await cp(ROOT, checkout, {
     recursive: true,
-    filter: (source) => !NOT_CLONED.has(source.slice(ROOT.length)),
+    filter: (source) => !NOT_CLONED.has(basename(source)),
   });
   const packages = join(checkout, "node_modules");
   await mkdir(packages);

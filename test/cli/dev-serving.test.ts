@@ -2,11 +2,11 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
 import { processStart } from "../../src/data/embedded/process-identity.ts";
 import { callTool, mcp } from "../support/mcp-request.ts";
-import { createCommandBench, fixture, ROOT, type RunningCommand, waitFor } from "./bulkhead-command.ts";
+import { createCommandBench, fixture, type RunningCommand, waitFor } from "./bulkhead-command.ts";
 import { createEmptyDatabase, type EmptyDatabase } from "./empty-database.ts";
 
 const bench = createCommandBench();
@@ -193,7 +193,7 @@ test("a changed module is served as it is now, and one that an edit broke once i
   expect(dev.stdout().match(/\n/g)).toHaveLength(1);
 });
 
-const LIBRARY = JSON.stringify(pathToFileURL(join(ROOT, "src/index.ts")).href);
+const LIBRARY = JSON.stringify(pathToFileURL(join(inject("commandRoot"), "dist/index.js")).href);
 
 function serverWith(tool: string): string {
   return `export default defineServer({

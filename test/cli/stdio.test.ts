@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ReadyLine } from "../../src/cli/dev-messages.ts";
 import { connectionSettings } from "../../src/data/connection-settings.ts";
@@ -8,7 +7,7 @@ import { META } from "../support/local-client.ts";
 import { createCommandBench, type RunningCommand, waitFor } from "./bulkhead-command.ts";
 import { createEmptyDatabase } from "./empty-database.ts";
 
-const FEATURES = fileURLToPath(new URL("../clients/fixtures/features.ts", import.meta.url));
+const FEATURES = "test/clients/fixtures/features.ts";
 const bench = createCommandBench();
 afterAll(() => bench.close());
 

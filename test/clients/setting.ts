@@ -1,4 +1,4 @@
-import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
 import { connectionSettings } from "../../src/data/connection-settings.ts";
 import { migrate } from "../../src/data/migrate.ts";
 import { createEmptyDatabase } from "../cli/empty-database.ts";
@@ -6,7 +6,6 @@ import { startTestServer } from "../support/running-server.ts";
 import features from "./fixtures/features.ts";
 import type { Target } from "./shown-client.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FEATURES = "test/clients/fixtures/features.ts";
 
 /** The same server module for clients of both transports. */
@@ -25,7 +24,6 @@ export async function openClientSetting(): Promise<ClientSetting> {
     "INSERT INTO bulkhead.tenants (id, slug, name, plan) VALUES ('tnt_01m7xv7963y72d6g0n7hheymq5', 'acme', 'Acme', 'enterprise')",
   );
   let errors = "";
-  const main = ["--conditions=bulkhead-source", "--import", "tsx", "src/cli/main.ts"];
   return {
     targets: {
       http: { kind: "http", url: server.acme.mcp, token: server.acme.token },
@@ -33,8 +31,8 @@ export async function openClientSetting(): Promise<ClientSetting> {
         kind: "stdio",
         command: {
           command: process.execPath,
-          args: [...main, "stdio", FEATURES, "--tenant", "acme", "--subject", "ada"],
-          cwd: ROOT,
+          args: [inject("commandMain"), "stdio", FEATURES, "--tenant", "acme", "--subject", "ada"],
+          cwd: inject("commandRoot"),
           env: { DATABASE_URL: database.url },
           onError: (text) => {
             errors += text;

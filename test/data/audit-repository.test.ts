@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { EventEmitter, once } from "node:events";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type AuditFacts, type AuditRow, CHAIN_START, sealAuditRow } from "../../src/core/audit-row.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { Fault } from "../../src/core/fault.ts";
 import { createIdSource, type InstanceId, type TenantId } from "../../src/core/ids.ts";
 import { createAuditRepository } from "../../src/data/audit-repository.ts";
+import { createAuditTrail } from "../../src/observe/audit-trail.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const ids = createIdSource(systemClock.now);
@@ -70,6 +73,15 @@ interface StoredRow {
   hash: Buffer;
 }
 
+/** How many rows a run has. */
+async function written(runId: InstanceId): Promise<number> {
+  const [stored] = await database.admin<{ n: string }>(
+    "SELECT count(*) AS n FROM bulkhead.audit_entries WHERE run_id = $1",
+    [runId],
+  );
+  return Number(stored?.n);
+}
+
 /** Of a run's rows, as the database has them now: those whose seal or place does not fit. */
 async function misfits(runId: InstanceId): Promise<number[]> {
   const stored = await database.admin<StoredRow>(
@@ -121,11 +133,7 @@ test("what PostgreSQL gives back has the seal that was written, whatever stands 
   });
   await createAuditRepository(database.system).append(rows);
   expect(await misfits(run)).toEqual([]);
-  const [stored] = await database.admin<{ n: string }>(
-    "SELECT count(*) AS n FROM bulkhead.audit_entries WHERE run_id = $1",
-    [run],
-  );
-  expect(Number(stored?.n)).toBe(rows.length);
+  expect(await written(run)).toBe(rows.length);
 });
 
 test("batches of different sizes, also at the same time, do not write into each other", async () => {
@@ -139,11 +147,120 @@ test("batches of different sizes, also at the same time, do not write into each 
   for (const rows of [...runs, last]) {
     const run = rows[0]?.runId as InstanceId;
     expect(await misfits(run)).toEqual([]);
-    expect((await repository.heads(run, [tenant])).get(tenant)).toEqual({
-      seq: rows.length,
-      hash: rows.at(-1)?.hash,
-    });
+    expect(await written(run)).toBe(rows.length);
   }
+});
+
+test("rows that are sent again are passed over where they are there, and no others in their places", async () => {
+  const repository = createAuditRepository(database.system);
+  const run = ids.instance();
+  const rows = chain(run, 5, () => ({}));
+  await repository.append(rows.slice(0, 3));
+  await expect(repository.append(rows)).rejects.toMatchObject({ code: "23505" });
+  await repository.append(rows, true);
+  await repository.append(rows, true);
+  expect(await written(run)).toBe(5);
+  expect(await misfits(run)).toEqual([]);
+  await expect(
+    repository.append(
+      chain(run, 5, () => ({})),
+      true,
+    ),
+  ).rejects.toMatchObject({ code: "23505" });
+});
+
+test("rows that are sent again wait for those that are still to be committed", async () => {
+  const run = ids.instance();
+  const rows = chain(run, 1, () => ({}));
+  const steps = new EventEmitter();
+  const inserted = once(steps, "inserted");
+  const commit = once(steps, "commit");
+  const slow = createAuditRepository({
+    ...database.system,
+    run: (reason, work) =>
+      database.system.transaction(reason, async (db) => {
+        const result = await work(db);
+        steps.emit("inserted");
+        await commit;
+        return result;
+      }),
+  });
+  const first = slow.append(rows);
+  await inserted;
+  const again = createAuditRepository(database.system).append(rows, true);
+  await vi.waitUntil(async () => {
+    const waiting = await database.admin(
+      "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    return waiting.length > 0;
+  });
+  steps.emit("commit");
+  await Promise.all([first, again]);
+  expect(await written(run)).toBe(1);
+});
+
+test("what says nothing of a row is told as no answer, and what a row is refused for as that", async () => {
+  const [row] = chain(ids.instance(), 1, () => ({}));
+  if (row === undefined) throw new Error("no row");
+  const repository = createAuditRepository(database.system);
+  const broken = { ...row, sealed: row.sealed.replace('"tools/call"', '"\\u0000"') };
+  await expect(repository.append([broken])).rejects.toMatchObject({ code: "22P05" });
+  // As a standby says it.
+  const standby = createAuditRepository({
+    ...database.system,
+    run: (reason, work) =>
+      database.system.transaction(reason, async (db) => {
+        await db.query("SET TRANSACTION READ ONLY");
+        return await work(db);
+      }),
+  });
+  await expect(standby.append([row])).rejects.toMatchObject({
+    code: "database_unavailable",
+    cause: { code: "25006" },
+  });
+});
+
+test("whatever answers are lost, the trail writes each row once, in one chain", async () => {
+  const run = ids.instance();
+  const repository = createAuditRepository(database.system);
+  let fate: "well" | "before" | "after" | "late" = "well";
+  const late: Promise<unknown>[] = [];
+  const audit = createAuditTrail({
+    store: {
+      async append(rows, again) {
+        if (fate === "before") throw new Fault("database_unavailable");
+        const done = repository.append(rows, again);
+        if (fate === "late") late.push(done.catch(() => {}));
+        else await done;
+        if (fate !== "well") throw new Fault("database_unavailable");
+      },
+    },
+    runId: run,
+    emit: () => {},
+    now: () => 1,
+  });
+  const expected: string[] = [];
+  const factsOf = (kind: AuditFacts["kind"]): AuditFacts => {
+    const [facts] = chain(run, 1, () => ({ kind }));
+    if (facts === undefined) throw new Error("no row");
+    if (kind !== "intent") expected.push(`${kind} ${facts.operationId}`);
+    return facts;
+  };
+  for (const next of ["well", "after", "before", "late", "late", "well", "late", "after", "well"] as const) {
+    fate = next;
+    for (const kind of ["administrative", "refusals", "outcome"] as const) audit.record(factsOf(kind));
+    await audit.commit(factsOf("intent")).catch(() => {});
+  }
+  await audit.close();
+  await Promise.all(late);
+  const rows = await database.admin<{ row: string }>(
+    "SELECT kind || ' ' || operation_id AS row FROM bulkhead.audit_entries WHERE run_id = $1",
+    [run],
+  );
+  const stored = rows.map(({ row }) => row);
+  expect(new Set(stored).size).toBe(stored.length);
+  expect(stored).toEqual(expect.arrayContaining(expected));
+  expect(await misfits(run)).toEqual([]);
 });
 
 test.each<[what: string, change: string, seen: number[]]>([

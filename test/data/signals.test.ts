@@ -51,7 +51,7 @@ describe("signals between instances", () => {
       { tenantId: acme, topic: "list_changed", payload: { list: "tools" } },
       updated("notes://\u0000\ud800"),
     ];
-    for (const signal of told) expect(one.publish(signal)).toBe(true);
+    for (const signal of told) expect(one.publish(signal)).toBeNull();
     await one.flush();
     await Promise.all([one.catchUp(), other.catchUp(), other.catchUp()]);
     await other.catchUp();
@@ -152,9 +152,10 @@ describe("signals between instances", () => {
       topic: "call_answered",
       payload: { callId: "c", round: 1, text: "x".repeat(length) },
     });
-    expect(one.publish(answer(4 * 1_048_576))).toBe(false);
+    const limit = 4 * 1_048_576;
+    expect(one.publish(answer(limit))).toMatchObject({ code: "body_too_large", data: { limit } });
     const megabytes = Array.from({ length: 10 }, () => 1_048_576);
-    for (const length of megabytes) expect(one.publish(answer(length))).toBe(true);
+    for (const length of megabytes) expect(one.publish(answer(length))).toBeNull();
     await one.flush();
     const repository = createSignalRepository(database.system, other.instanceId);
     const [first] = await database.admin<{ id: string }>(
@@ -176,14 +177,20 @@ describe("signals between instances", () => {
       payload: { callId: "c", round: 1, text: "x".repeat(length) },
     });
     const four = 4 * 1_048_576 - 100;
-    for (let i = 0; i < 8; i++) expect(telling.publish(answer(acme, four))).toBe(true);
-    expect(telling.publish(answer(acme, 20_000))).toBe(false);
+    const tooMany = (retryAfterMs: number) => ({
+      code: "rate_limited",
+      retryAfterMs,
+      data: { limit: "signalBytes", value: 32 * 1_048_576 },
+    });
+    for (let i = 0; i < 8; i++) expect(telling.publish(answer(acme, four))).toBeNull();
+    expect(telling.publish(answer(acme, 20_000))).toMatchObject(tooMany(60_000));
     now += 59_999;
-    expect(telling.publish(answer(acme, 20_000))).toBe(false);
-    expect(telling.publish(answer(globex, four))).toBe(true);
-    expect(telling.publish(answer(acme, 1_000))).toBe(true);
+    expect(telling.publish(answer(acme, 20_000))).toMatchObject(tooMany(1));
+    expect(telling.publish(answer(acme, 5 * 1_048_576))).toMatchObject({ code: "body_too_large" });
+    expect(telling.publish(answer(globex, four))).toBeNull();
+    expect(telling.publish(answer(acme, 1_000))).toBeNull();
     now += 1;
-    expect(telling.publish(answer(acme, 20_000))).toBe(true);
+    expect(telling.publish(answer(acme, 20_000))).toBeNull();
     await telling.close();
   });
 

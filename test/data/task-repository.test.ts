@@ -1,20 +1,25 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { createIdSource, type InstanceId, type TaskId, type TenantId } from "../../src/core/ids.ts";
-import { createTaskRepository, type TaskRepository } from "../../src/data/task-repository.ts";
+import { createTaskRepository } from "../../src/data/task-repository.ts";
+import type { TaskStore } from "../../src/protocol/tasks/task-store.ts";
+import type { TaskBounds } from "../../src/tenancy/task-bounds.ts";
+import type { NewTask } from "../../src/tenancy/task-record.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 
 const ids = createIdSource(systemClock.now);
 const [here, there, gone] = [ids.instance(), ids.instance(), ids.instance()];
 const [acme, globex] = [ids.tenant(), ids.tenant()];
-const MOST = { open: 3, kept: 5, bytes: 1_000_000 };
+/** So each has a share of 200 bytes. */
+const MOST = { open: 3, kept: 5, bytes: 1_000 };
 const takeOver = { deadAfterMs: 60_000, mostLost: 3, failure: '{"lost":true}', atOnce: 10 };
 
 let database: TestDatabase;
-let tasks: TaskRepository;
+let tasks: TaskStore;
+const tasksWith = (most: Partial<TaskBounds>) => createTaskRepository(database.system, { ...MOST, ...most });
 beforeAll(async () => {
   database = await createTestDatabase();
-  tasks = createTaskRepository(database.system);
+  tasks = tasksWith({});
   for (const [id, slug] of [
     [acme, "acme"],
     [globex, "globex"],
@@ -35,7 +40,7 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-const rowOf = (change: Partial<Parameters<TaskRepository["make"]>[0]> = {}) => ({
+const rowOf = (change: Partial<NewTask> = {}): NewTask => ({
   tenantId: acme,
   taskId: ids.task(),
   principalKey: "ada",
@@ -50,12 +55,22 @@ const rowOf = (change: Partial<Parameters<TaskRepository["make"]>[0]> = {}) => (
   ...change,
 });
 
-async function made(change: Parameters<typeof rowOf>[0] = {}) {
+async function made(change: Partial<NewTask> = {}) {
   const task = rowOf(change);
-  expect(await tasks.make(task, MOST)).toBe("made");
+  expect(await tasks.make(task)).toBe("made");
   const run = { tenantId: task.tenantId, taskId: task.taskId, by: task.by, run: 1 };
   return { ...task, run };
 }
+
+/** A state, a request or an outcome of so many bytes. */
+const large = (bytes: number) => "x".repeat(bytes);
+
+/** Statements that wait for what another one has. */
+const waiting = () =>
+  database.admin(
+    `SELECT 1 FROM pg_stat_activity a
+      WHERE a.datname = current_database() AND cardinality(pg_blocking_pids(a.pid)) > 0`,
+  );
 
 const stop = (id: InstanceId) =>
   database.admin("UPDATE bulkhead.instances SET stopped_at = now() WHERE id = $1", [id]);
@@ -90,7 +105,7 @@ describe("a task", () => {
     expect(await find(acme, task.taskId)).toBeNull();
     expect(await tasks.owned([task.taskId], task)).toEqual([]);
     expect(await tasks.cancel(task)).toBeNull();
-    expect(await tasks.end(run, "completed", "{}")).toBe(false);
+    expect(await tasks.complete(run, "{}")).toBe("void");
     expect(await tasks.counts(run)).toBe(false);
     expect(await tasks.runsOf(here)).toEqual([]);
     await stop(here);
@@ -100,7 +115,7 @@ describe("a task", () => {
   test("is kept for a while after its end, however long it took, and no longer than was said", async () => {
     const [long, short] = [await made(), await made({ ttlMs: 2_000 })];
     await database.admin("UPDATE bulkhead.tasks SET expires_at = now() + interval '1 second'");
-    await tasks.end(long.run, "completed", "{}");
+    await tasks.complete(long.run, "{}");
     await tasks.cancel(short);
     const left = async (taskId: TaskId) => {
       const [row] = await database.admin<{ seconds: number }>(
@@ -116,27 +131,90 @@ describe("a task", () => {
 });
 
 describe("a tenant", () => {
-  test("has so many open tasks, so many in all, and so many bytes", async () => {
+  test("has so many open tasks, and so many in all", async () => {
     const open = [await made(), await made(), await made()];
-    expect(await tasks.make(rowOf(), MOST)).toBe("open");
-    expect(await tasks.make(rowOf({ tenantId: globex }), MOST)).toBe("made");
-    for (const { run } of open) await tasks.end(run, "completed", "{}");
+    expect(await tasks.make(rowOf())).toBe("open");
+    expect(await tasks.make(rowOf({ tenantId: globex }))).toBe("made");
+    for (const { run } of open) await tasks.complete(run, "{}");
     await made();
-    expect(await tasks.make(rowOf(), { ...MOST, bytes: 100 })).toBe("bytes");
     await made();
-    expect(await tasks.make(rowOf(), MOST)).toBe("kept");
+    expect(await tasks.make(rowOf())).toBe("kept");
+  });
+
+  test("has so many bytes, at every write: of a large one as many as the shares of the others leave", async () => {
+    const [one, two] = [await made(), await made()];
+    expect(await tasks.make(rowOf({ request: large(500) }))).toBe("made");
+    // Of 1,000 bytes 200 are the other one's, and a little more than 500 the third's.
+    expect(await tasks.save(one.run, large(250))).toBe("written");
+    expect(await tasks.save(one.run, large(300))).toBe("full");
+    expect(await tasks.ask(one.run, large(300))).toBe("full");
+    expect(await tasks.complete(one.run, large(300))).toBe("full");
+    expect(await find(acme, one.taskId)).toMatchObject({
+      status: "working",
+      state: large(250),
+      outcome: null,
+    });
+    expect(await tasks.ask(one.run, large(251))).toBe("written");
+    const answer = (state: string) => tasks.answer(one, there, () => ({ state, resumes: true }));
+    expect(await answer(large(300))).toBe("full");
+    expect(await find(acme, one.taskId)).toMatchObject({
+      status: "input_required",
+      state: large(251),
+      run: 1,
+    });
+    // The share of each is there, whatever the others hold.
+    expect(await tasks.complete(two.run, large(200))).toBe("written");
+    expect(await tasks.make(rowOf())).toBe("bytes");
+    expect(await answer(large(252))).toMatchObject({ status: "working", run: 2 });
+  });
+
+  test("has the room again of what has ended, of which the outcome alone is kept", async () => {
+    const [one, two, three] = [await made(), await made(), await made({ request: large(550) })];
+    expect(await tasks.save(one.run, large(400))).toBe("full");
+    await tasks.cancel(three);
+    expect(await tasks.save(one.run, large(400))).toBe("written");
+    expect(await tasks.save(two.run, large(400))).toBe("full");
+    expect(await tasks.fail(one.run, "{}")).toBe(true);
+    expect(await tasks.save(two.run, large(400))).toBe("written");
+    await tasks.complete(two.run, "{}");
+    const lost = await made({ by: gone, request: large(350) });
+    await tasks.begin(lost.run);
+    await stop(gone);
+    await tasks.takeOver({ by: here, ...takeOver });
+    const rows = await database.admin(
+      "SELECT caller || request || state AS rest, outcome FROM bulkhead.tasks ORDER BY updated_at",
+    );
+    expect(rows).toEqual([null, "{}", "{}", '{"lost":true}'].map((outcome) => ({ rest: "", outcome })));
+  });
+
+  test("does not come by more bytes with two writes at once", async () => {
+    const [one, two] = [await made(), await made()];
+    const second = await database.system.transaction("keep tasks", async (db) => {
+      const [room] = (
+        await db.query("SELECT bulkhead.task_has_room($1, $2, 700, 200, 1000) AS room", [acme, one.taskId])
+      ).rows;
+      expect(room).toEqual({ room: true });
+      const saved = tasks.save(two.run, large(500));
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+      await db.query("UPDATE bulkhead.tasks SET state = $2 WHERE id = $1", [one.taskId, large(700)]);
+      return { saved };
+    });
+    expect(await second.saved).toBe("full");
+  });
+
+  test("need not wait for its other tasks to write what is within a share", async () => {
+    const [one, two] = [await made(), await made()];
+    await database.system.transaction("keep tasks", async (db) => {
+      await db.query("SELECT bulkhead.task_has_room($1, $2, 700, 200, 1000)", [acme, one.taskId]);
+      expect(await tasks.save(two.run, large(100))).toBe("written");
+    });
   });
 
   test("does not come by another one with two at once", async () => {
     const second = await database.system.transaction("keep tasks", async (db) => {
       // Where the counting of tasks stands while another one is being made.
       await db.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 7305808869231650004))", [acme]);
-      const made = tasks.make(rowOf(), { ...MOST, open: 1 });
-      const waiting = () =>
-        database.admin(
-          `SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-            WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted`,
-        );
+      const made = tasksWith({ open: 1 }).make(rowOf());
       await expect.poll(async () => (await waiting()).length).toBe(1);
       await db.query(
         `INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, state, run_by, rerun, ttl_ms,
@@ -150,7 +228,7 @@ describe("a tenant", () => {
   });
 
   test("that is gone has none", async () => {
-    expect(await tasks.make(rowOf({ tenantId: ids.tenant() }), MOST)).toBe("no_tenant");
+    expect(await tasks.make(rowOf({ tenantId: ids.tenant() }))).toBe("no_tenant");
   });
 });
 
@@ -162,14 +240,10 @@ describe("a run", () => {
     expect((await find(acme, task.taskId))?.statusMessage).toBe("half\uFFFDway");
     expect(await tasks.cancel(task)).toBe("cancelled");
     expect(await tasks.cancel(task)).toBe("ended");
-    for (const late of [
-      tasks.note(run, "late"),
-      tasks.save(run, "{}"),
-      tasks.ask(run, "{}"),
-      tasks.end(run, "completed", "{}"),
-      tasks.counts(run),
-    ])
+    for (const late of [tasks.note(run, "late"), tasks.fail(run, "{}"), tasks.counts(run)])
       expect(await late).toBe(false);
+    for (const late of [tasks.save(run, "{}"), tasks.ask(run, "{}"), tasks.complete(run, "{}")])
+      expect(await late).toBe("void");
     expect(await tasks.begin(run)).toBeNull();
     expect(await find(acme, task.taskId)).toMatchObject({
       status: "cancelled",
@@ -180,9 +254,9 @@ describe("a run", () => {
 
   test("of another instance, or one before, does not count", async () => {
     const { run, taskId } = await made();
-    expect(await tasks.end({ ...run, by: there }, "completed", "{}")).toBe(false);
-    expect(await tasks.end({ ...run, run: 2 }, "completed", "{}")).toBe(false);
-    expect(await tasks.end({ ...run, tenantId: globex }, "completed", "{}")).toBe(false);
+    expect(await tasks.complete({ ...run, by: there }, "{}")).toBe("void");
+    expect(await tasks.fail({ ...run, run: 2 }, "{}")).toBe(false);
+    expect(await tasks.complete({ ...run, tenantId: globex }, "{}")).toBe("void");
     expect((await find(acme, taskId))?.status).toBe("working");
   });
 
@@ -203,6 +277,18 @@ describe("a run", () => {
     expect(resumed).toMatchObject({ status: "working", state: "on", run: 2 });
     expect(await tasks.counts(run)).toBe(false);
   });
+
+  test("goes on with all of its answers, also where another one comes while one is looked at", async () => {
+    const { run, ...task } = await made();
+    await tasks.ask(run, "asked");
+    const second = await database.system.transaction("keep tasks", async (db) => {
+      await db.query("UPDATE bulkhead.tasks SET state = 'asked, one' WHERE id = $1", [task.taskId]);
+      const answered = tasks.answer(task, here, (state) => ({ state: `${state}, two`, resumes: true }));
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+      return { answered };
+    });
+    expect(await second.answered).toMatchObject({ status: "working", state: "asked, one, two", run: 2 });
+  });
 });
 
 describe("of an instance that is gone", () => {
@@ -220,7 +306,7 @@ describe("of an instance that is gone", () => {
     expect(await find(acme, again.taskId)).toMatchObject({ status: "working", run: 2 });
     // It had not begun.
     expect(await find(globex, waits.taskId)).toMatchObject({ status: "working", run: 2 });
-    expect(await tasks.end(again.run, "completed", "{}")).toBe(false);
+    expect(await tasks.complete(again.run, "{}")).toBe("void");
     expect([...(await tasks.runsOf(here)), ...(await tasks.runsOf(there))].length).toBe(2);
   });
 

@@ -3,7 +3,6 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inject } from "vitest";
-import { ROOT } from "./page.ts";
 
 export interface ShellRun {
   readonly status: number | null;
@@ -19,10 +18,9 @@ export interface Shell {
 
 export async function openShell(): Promise<Shell> {
   const directory = await mkdtemp(join(tmpdir(), "bulkhead-docs-"));
-  const tsx = join(ROOT, "node_modules/tsx/dist/loader.mjs");
   const programs = {
     bulkhead: `"${inject("commandMain")}"`,
-    curl: `--conditions=bulkhead-source --import "${tsx}" "${join(ROOT, "test/docs/fixtures/curl.ts")}"`,
+    curl: `"${join(inject("commandRoot"), "test/docs/fixtures/curl.js")}"`,
   };
   for (const [name, program] of Object.entries(programs)) {
     const path = join(directory, name);

@@ -2,9 +2,9 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, inject, test } from "vitest";
 import { createCommandBench } from "../cli/bulkhead-command.ts";
-import { blocksOf, linksIn, ROOT, readPage } from "./page.ts";
+import { blocksOf, linksIn, readPage } from "./page.ts";
 
 const page = await readPage("docs/stdio.md");
 const bench = createCommandBench();
@@ -21,12 +21,11 @@ export default defineServer({
 test("the configuration of the page starts a server for the tenant that it names", async () => {
   const project = join(await bench.directory(), "checkout");
   await mkdir(join(project, "node_modules/.bin"), { recursive: true });
-  await symlink(ROOT, join(project, "node_modules/bulkhead-mcp"));
+  await symlink(inject("commandRoot"), join(project, "node_modules/bulkhead-mcp"));
   await writeFile(join(project, "package.json"), '{"type":"module"}');
   await writeFile(join(project, "server.ts"), SERVER);
   const bin = join(project, "node_modules/.bin/bulkhead");
-  const main = `"${process.execPath}" --conditions=bulkhead-source --import "${join(ROOT, "node_modules/tsx/dist/esm/index.mjs")}" "${join(ROOT, "src/cli/main.ts")}"`;
-  await writeFile(bin, `#!/bin/sh\nexec ${main} "$@"\n`);
+  await writeFile(bin, `#!/bin/sh\nexec "${process.execPath}" "${inject("commandMain")}" "$@"\n`);
   await chmod(bin, 0o755);
 
   const [block] = blocksOf(page).filter(({ language }) => language === "json");

@@ -90,6 +90,23 @@ describe("tenants' rates", () => {
     expect(limiter.consume(B, effectiveLimits({ requestsPerMinute: 0 }, {}))?.code).toBe("rate_limited");
   });
 
+  test("a changed plan applies from the next request on, whether it gives more or less", () => {
+    const { clock, advance } = fakeClock();
+    const limiter = createTenantRateLimiter(clock);
+    const admitted = (limits: Parameters<typeof limiter.consume>[1]): number =>
+      Array.from({ length: 100 }, () => limiter.consume(A, limits)).filter((each) => each === null).length;
+    const [small, large] = [6, 60].map((requestsPerMinute) => effectiveLimits({ requestsPerMinute }, {}));
+    if (small === undefined || large === undefined) throw new TypeError("There are two.");
+    expect(admitted(small)).toBe(6);
+    expect(limiter.peek(A, large)?.retryAfterMs).toBe(1_000);
+    advance(30_000);
+    expect(admitted(large)).toBe(30);
+    advance(60_000);
+    expect(admitted(small)).toBe(6);
+    advance(6_000);
+    expect(admitted(large)).toBe(6);
+  });
+
   test("a burst is as stated, or the window's share of the sustained rate", () => {
     expect(bucketRate(600, { burst: 5, rateWindowSeconds: 60 })).toEqual({ perSecond: 10, capacity: 5 });
     expect(bucketRate(600, { burst: null, rateWindowSeconds: 6 })).toEqual({ perSecond: 10, capacity: 60 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { AuditFacts, AuditRow, ChainHead } from "../../src/core/audit-row.ts";
+import type { AuditFacts, AuditRow } from "../../src/core/audit-row.ts";
 import type { BulkheadEvent } from "../../src/core/event.ts";
 import { Fault } from "../../src/core/fault.ts";
 import type { InstanceId, OperationId, TenantId } from "../../src/core/ids.ts";
@@ -19,31 +19,17 @@ function memoryStore(): AuditStore & {
     batches: 0,
     fail: "no" as "no" | "before" | "after",
     delayMs: 1,
-    async append(rows: readonly AuditRow[]) {
+    async append(rows: readonly AuditRow[], again: boolean) {
       store.batches++;
       await new Promise((resolve) => setTimeout(resolve, store.delayMs));
       if (store.fail === "before") throw new Fault("database_unavailable");
-      for (const row of rows) {
+      const missing = rows.filter((row) => !again || store.rows.every((old) => old.hash !== row.hash));
+      for (const row of missing) {
         if (store.rows.some((old) => old.tenantId === row.tenantId && old.seq === row.seq))
           throw new Error("duplicate place in the chain");
       }
-      store.rows.push(...rows);
+      store.rows.push(...missing);
       if (store.fail === "after") throw new Fault("database_unavailable");
-    },
-    async heads(_run: InstanceId, tenants: readonly string[]) {
-      const heads = new Map<string, ChainHead>();
-      for (const row of store.rows)
-        if (tenants.includes(row.tenantId)) heads.set(row.tenantId, { seq: row.seq, hash: row.hash });
-      return heads;
-    },
-    async withOutcome(operations: readonly OperationId[]) {
-      return new Set(
-        store.rows.flatMap((row) =>
-          row.kind === "outcome" && row.operationId !== null && operations.includes(row.operationId)
-            ? [row.operationId]
-            : [],
-        ),
-      );
     },
   };
   return store;
@@ -95,20 +81,43 @@ describe("the audit trail", () => {
     expectChain(store.rows, "b");
   });
 
-  test("tells who waits that a row was not committed, and goes on when the store does", async () => {
+  test("tells who waits that it is not known whether a row was committed, and goes on when the store does", async () => {
     const store = memoryStore();
     const { audit, events } = trail(store);
     await audit.commit(facts("a", "op1"));
     store.fail = "before";
     await expect(audit.commit(facts("a", "op2"))).rejects.toMatchObject({ code: "audit_unavailable" });
+    // What has run is put on record once that can be; what has not leaves nothing.
+    await expect(audit.commit(facts("a", "op3"))).rejects.toMatchObject({ code: "audit_unavailable" });
+    await expect(audit.commit(facts("a", "op4", "intent"))).rejects.toMatchObject({
+      code: "audit_unavailable",
+    });
     store.fail = "no";
-    await audit.commit(facts("a", "op3"));
-    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op3"]);
+    await audit.commit(facts("a", "op5"));
+    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op2", "op3", "op5"]);
     expectChain(store.rows, "a");
     expect(events.some((event) => event.type === "fault" && event.where === "audit")).toBe(true);
   });
 
-  test("does not write an outcome twice when a commit's answer was lost", async () => {
+  test("an intent that was on its way gets the outcome that its operation failed: its caller was told so", async () => {
+    const store = memoryStore();
+    const { audit } = trail(store);
+    store.fail = "after";
+    await expect(audit.commit(facts("a", "op1", "intent"))).rejects.toMatchObject({
+      code: "audit_unavailable",
+    });
+    store.fail = "no";
+    await audit.close();
+    expect(
+      store.rows.map(({ kind, operationId, outcome, code }) => [kind, operationId, outcome, code]),
+    ).toEqual([
+      ["intent", "op1", "ok", null],
+      ["outcome", "op1", "failed", "audit_unavailable"],
+    ]);
+    expectChain(store.rows, "a");
+  });
+
+  test("does not write a row twice when a commit's answer was lost", async () => {
     const store = memoryStore();
     const { audit } = trail(store);
     store.fail = "after";
@@ -136,7 +145,7 @@ describe("the audit trail", () => {
     expectChain(store.rows, "a");
     expectChain(store.rows, "b");
     expectChain(store.rows, "c");
-    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op2", "op4", "op5", "op6"]);
+    expect(store.rows.map((row) => row.operationId)).toEqual(["op1", "op2", "op3", "op4", "op5", "op6"]);
     expect(events).toHaveLength(1);
   });
 
@@ -145,10 +154,10 @@ describe("the audit trail", () => {
     store.delayMs = 0;
     const append = store.append.bind(store);
     let tries = 0;
-    store.append = async (rows) => {
+    store.append = async (rows, again) => {
       tries++;
       if (rows.some((row) => row.operationId === ("bad" as OperationId))) throw new Error("22P05");
-      await append(rows);
+      await append(rows, again);
     };
     const { audit, events } = trail(store);
     for (let i = 0; i < 256; i++) audit.record(facts(i % 2 === 0 ? "a" : "b", i === 100 ? "bad" : `op${i}`));
@@ -193,10 +202,10 @@ describe("the audit trail", () => {
   test("a row that the database refuses fails alone, and nobody else's with it", async () => {
     const store = memoryStore();
     const append = store.append.bind(store);
-    store.append = async (rows) => {
+    store.append = async (rows, again) => {
       if (rows.some((row) => row.operationId === ("bad" as OperationId)))
         throw new Error("22P05: a NUL in text");
-      await append(rows);
+      await append(rows, again);
     };
     const { audit, events } = trail(store);
     audit.record(facts("a", "bad"));

@@ -4,6 +4,7 @@ import type { OperationEvent } from "../../src/core/event.ts";
 import type { InstanceId } from "../../src/core/ids.ts";
 import { createEventHub } from "../../src/observe/event-hub.ts";
 import { createLogLines } from "../../src/observe/log-lines.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
 import { operationEvent } from "./operation-event.ts";
 
 const INSTANCE = "ins_1" as InstanceId;
@@ -23,9 +24,9 @@ test("the line of an operation, to the letter", () => {
   ]);
 });
 
-test.each<[what: string, event: Partial<OperationEvent>]>([
-  ["that failed", { outcome: "failed", code: "handler_failed", cause: 'a "cause"\nof two lines' }],
-  ["that failed for no known cause", { outcome: "failed", code: "handler_failed" }],
+test.each<[what: string, event: Partial<OperationEvent>, level?: "debug" | "info" | "error"]>([
+  ["that failed", { outcome: "failed", code: "handler_failed", cause: 'a "cause"\nof two lines' }, "error"],
+  ["that failed for no known cause", { outcome: "failed", code: "handler_failed" }, "error"],
   ["that needed no permission", { access: { reason: "not_required" } }],
   ["whose permission comes from nowhere", { access: { reason: "granted", permission: "a:b", by: "a:b" } }],
   [
@@ -36,8 +37,9 @@ test.each<[what: string, event: Partial<OperationEvent>]>([
     },
   ],
   ["with numbers that JSON does not have", { durationMs: Number.NaN, bytesOut: Number.POSITIVE_INFINITY }],
+  ["that is a ping", { method: "ping", target: null, access: { reason: "not_required" } }, "debug"],
   ["with a trace", { traceId: "0af7651916cd43dd8448eb211c80319c" }],
-])("the line of an operation %s is what the logger would have made", (_what, more) => {
+])("the line of an operation %s is what the logger would have made", (_what, more, level = "info") => {
   const event = { ...operation, ...more };
   const expected: string[] = [];
   const { actor } = event;
@@ -62,11 +64,16 @@ test.each<[what: string, event: Partial<OperationEvent>]>([
     cause: event.cause,
   };
   const logger = pino(
-    { base: { instance: INSTANCE }, timestamp: false, formatters: { level: (level) => ({ level }) } },
+    {
+      level,
+      base: { instance: INSTANCE },
+      timestamp: false,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write: (line) => void expected.push(line) },
   );
-  logger[event.outcome === "failed" ? "error" : "info"](fields);
-  const { written, log } = start();
+  logger[level](fields);
+  const { written, log } = start("debug");
   log(event);
   expect(written).toEqual(expected);
 });
@@ -84,6 +91,19 @@ test("no line below the level is made", () => {
   expect(written).toEqual([]);
   log({ ...operation, outcome: "failed" });
   expect(written).toHaveLength(1);
+});
+
+test("pings, which no rate bounds, leave no line at the level of calls, and are counted all the same", async () => {
+  const { written, log } = start();
+  const metrics = createMetrics();
+  const hub = createEventHub([log, metrics.consume]);
+  for (let i = 0; i < 3; i++) hub.emit({ ...operation, method: "ping" });
+  hub.emit({ ...operation, method: "ping", outcome: "failed" });
+  hub.flush();
+  expect(written.map((line) => JSON.parse(line).level)).toEqual(["error"]);
+  expect(await metrics.text()).toContain(
+    'bulkhead_operations_total{tenant="tnt_a",method="ping",outcome="ok"} 3\n',
+  );
 });
 
 test("lines of events that come together are written together, in order, also when one cannot be made", () => {

@@ -319,8 +319,18 @@ test("a batch of 2025-03-26 has one answer, each member its own; other revisions
   expect((await newer.until(({ error }) => error !== undefined)).error.code).toBe(-32600);
 });
 
-test("a session that was idle for too long is made again, also where that failed once", async () => {
+test("a session that was idle for too long is made again as it was, also where that failed once", async () => {
   const client = await begin({ tenant: "globex", subject: "grace" });
+  for (const [id, method, params] of [
+    ["s1", "resources/subscribe", { uri: "thing://red" }],
+    ["s2", "resources/subscribe", { uri: "thing://status" }],
+    ["s3", "resources/subscribe", { uri: "thing://grey" }],
+    ["s4", "resources/unsubscribe", { uri: "thing://red" }],
+    ["s5", "logging/setLevel", { level: "error" }],
+    ["s6", "ping", {}],
+  ] as const) {
+    expect((await client.askEarlier(id, method, params)).result).toEqual({});
+  }
   const { admin } = server.database;
   await admin(
     `CREATE FUNCTION bulkhead.no_more() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no more''; END'`,
@@ -337,9 +347,15 @@ test("a session that was idle for too long is made again, also where that failed
   await admin("DROP FUNCTION bulkhead.no_more() CASCADE");
   expect(await Promise.all([ping(), ping(), ping()])).toEqual([undefined, undefined, undefined]);
   const rows = await admin(
-    "SELECT 1 FROM bulkhead.sessions s JOIN bulkhead.tenants t ON t.id = s.tenant_id WHERE t.slug = 'globex'",
+    `SELECT s.log_level, s.subscriptions FROM bulkhead.sessions s JOIN bulkhead.tenants t ON t.id = s.tenant_id
+      WHERE t.slug = 'globex'`,
   );
-  expect(rows).toHaveLength(1);
+  expect(rows).toEqual([{ log_level: "error", subscriptions: ["thing://status", "thing://grey"] }]);
+  await client.askEarlier("report", "tools/call", { name: "report" });
+  await client.askEarlier("change", "tools/call", { name: "change" });
+  const updated = await client.until(({ method }) => method === "notifications/resources/updated");
+  expect(updated.params).toEqual({ uri: "thing://status" });
+  expect(client.received.filter(({ method }) => method === "notifications/message")).toEqual([]);
   await client.connection.close();
 });
 

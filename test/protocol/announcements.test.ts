@@ -16,7 +16,10 @@ function begin() {
   const said: Signal[] = [];
   const listeners: ((signal: Signal) => void)[] = [];
   const signals: SignalPort = {
-    publish: (signal) => said.push(signal) > 0,
+    publish(signal) {
+      said.push(signal);
+      return null;
+    },
     subscribe<T extends SignalTopic>(topic: T, listener: (signal: Signal<T>) => void) {
       const heard = (signal: Signal): void => {
         if (isOfTopic(signal, topic)) listener(signal);
@@ -133,7 +136,7 @@ describe("a change that is announced", () => {
     const context = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];
     const announcements = createAnnouncements({
-      signals: { publish: () => true, subscribe: () => () => {} },
+      signals: { publish: () => null, subscribe: () => () => {} },
       listened: () => true,
       tell: async () => void seen.push(context.getStore()),
       onFault: () => {},

@@ -207,7 +207,7 @@ describe("a call under way", () => {
       reply: new HttpReply(new ServerResponse(new IncomingMessage(new Socket())), {
         challengeOf: () => undefined,
         takesEvents: false,
-        outbox: createOutbox(),
+        outbox: createOutbox(() => {}),
       }),
       open: () => {
         throw new TypeError("nothing is asked in this test");

@@ -10,6 +10,9 @@ import { tenantSnapshot } from "../support/tenant-snapshot.ts";
 
 const ids = createIdSource(Date.now);
 const owner: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
+const bob: CallOwner = { ...owner, principal: "bob" };
+/** Of another tenant. */
+const stranger: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
 let randoms = 0;
 const random = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(++randoms);
 
@@ -34,30 +37,80 @@ const snapshot = tenantSnapshot("acme");
 const question = { method: "elicitation/create", params: {} } as const;
 
 describe("calls that are parked", () => {
-  test("are as many for a tenant, and in all, as there may be: what is beyond ends", () => {
-    const parked = places({ ofTenant: { ...WEIGHTLESS, calls: 2 }, inAll: { ...WEIGHTLESS, calls: 3 } });
-    const other: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
+  test("are as many for a tenant as there may be: what is beyond ends", () => {
+    const parked = places({ ofTenant: { ...WEIGHTLESS, calls: 2 } });
     expect(parked.park(held("a"))).toBeNull();
-    expect(parked.park(held("b"))).toBeNull();
-    const tooMany = held("c");
+    expect(parked.park(held("b", bob))).toBeNull();
+    const tooMany = held("c", { ...owner, principal: "eve" });
     expect(parked.park(tooMany)).toMatchObject({ code: "rate_limited", data: { limit: "parkedCalls" } });
     expect(tooMany.call.signal.aborted).toBe(true);
-    expect(parked.park(held("d", other))).toBeNull();
-    expect(parked.park(held("e", other))).toMatchObject({ code: "rate_limited" });
+    expect(parked.park(held("d", stranger))).toBeNull();
     expect(parked.take("a", owner)).not.toBeNull();
-    expect(parked.park(held("f", other))).toBeNull();
+    expect(parked.park(held("e", { ...owner, principal: "eve" }))).toBeNull();
     parked.close();
   });
 
-  test("are as heavy for a tenant, and in all, as they may be", () => {
-    const parked = places({ ofTenant: { calls: 9, weight: 20 }, inAll: { calls: 9, weight: 30 } });
-    const other: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
-    expect(parked.park(held("a", owner, 11))).toBeNull();
-    expect(parked.park(held("b", owner, 10))).toMatchObject({ code: "rate_limited" });
-    expect(parked.park(held("c", other, 19))).toBeNull();
-    expect(parked.park(held("d", owner, 1))).toMatchObject({ code: "rate_limited" });
-    parked.take("c", other);
-    expect(parked.park(held("e", owner, 9))).toBeNull();
+  test("are as heavy for a tenant as they may be", () => {
+    const parked = places({ ofTenant: { calls: 9, weight: 20 } });
+    expect(parked.park(held("a", owner, 10))).toBeNull();
+    expect(parked.park(held("b", bob, 6))).toBeNull();
+    expect(parked.park(held("c", { ...owner, principal: "eve" }, 5))).toMatchObject({ code: "rate_limited" });
+    expect(parked.park(held("d", stranger, 10))).toBeNull();
+    expect(parked.park(held("e", bob, 4))).toBeNull();
+    parked.close();
+  });
+
+  test("are half of a tenant's for one caller, in number and in weight", () => {
+    const parked = places({ ofTenant: { calls: 4, weight: 100 } });
+    expect(parked.park(held("a"))).toBeNull();
+    expect(parked.park(held("b"))).toBeNull();
+    expect(parked.park(held("c"))).toMatchObject({ code: "rate_limited", data: { limit: "parkedCalls" } });
+    expect(parked.park(held("d", bob, 51))).toMatchObject({ code: "rate_limited" });
+    expect(parked.park(held("e", bob, 50))).toBeNull();
+    expect(parked.park(held("f", bob, 1))).toMatchObject({ code: "rate_limited" });
+    // Who has the same name elsewhere is somebody else.
+    expect(parked.park(held("g", stranger))).toBeNull();
+    expect(parked.take("a", owner)).not.toBeNull();
+    expect(parked.park(held("h"))).toBeNull();
+    parked.close();
+  });
+
+  test("give way where there are as many as there may be in all: the oldest of who has the most, there of whom", () => {
+    const parked = places({ ofTenant: { ...WEIGHTLESS, calls: 8 }, inAll: { ...WEIGHTLESS, calls: 6 } });
+    const of = (id: string, whose: CallOwner) => {
+      const call = held(id, whose);
+      return { call, refused: parked.park(call) };
+    };
+    const bobs = of("bob", bob);
+    const mine = ["a", "b", "c"].map((id) => of(id, owner));
+    const others = ["x", "y"].map((id) => of(id, stranger));
+    const ended = () =>
+      [bobs, ...mine, ...others].filter(({ call }) => call.call.signal.aborted).map(({ call }) => call.id);
+    expect(ended()).toEqual([]);
+    const third: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
+    expect(of("p", third).refused).toBeNull();
+    expect(ended()).toEqual(["a"]);
+    expect(of("q", third).refused).toBeNull();
+    expect(ended()).toEqual(["a", "b"]);
+    expect(parked.take("b", owner)).toBeNull();
+    // Each tenant has two: nobody gives way to whom it could drive out in turn.
+    const late = of("r", third);
+    expect(late.refused).toMatchObject({ code: "rate_limited", data: { limit: "parkedCalls" } });
+    expect(late.call.call.signal.aborted).toBe(true);
+    expect(of("s", stranger).refused).toMatchObject({ code: "rate_limited" });
+    expect(ended()).toEqual(["a", "b"]);
+    parked.close();
+  });
+
+  test("give way where they are as heavy as they may be in all: the heaviest of who has the most", () => {
+    const parked = places({ ofTenant: { calls: 9, weight: 40 }, inAll: { calls: 9, weight: 30 } });
+    const [light, heavy] = [held("a", owner, 3), held("b", owner, 15)];
+    for (const call of [light, heavy, held("c", stranger, 10)]) expect(parked.park(call)).toBeNull();
+    const third: CallOwner = { tenantId: ids.tenant(), principal: "ada" };
+    expect(parked.park(held("d", third, 18))).toMatchObject({ code: "rate_limited" });
+    expect(heavy.call.signal.aborted).toBe(false);
+    expect(parked.park(held("e", third, 17))).toBeNull();
+    expect([light.call.signal.aborted, heavy.call.signal.aborted]).toEqual([false, true]);
     parked.close();
   });
 
@@ -134,7 +187,7 @@ function bus(): { port(): SignalPort; readonly said: Signal[] } {
           said.push(signal);
           for (const each of listeners)
             if (each.of !== of && each.topic === signal.topic) setImmediate(() => each.hear(signal as never));
-          return true;
+          return null;
         },
         subscribe(topic, hear) {
           const listener = { of, topic, hear };
@@ -208,7 +261,11 @@ describe("a call that is parked elsewhere", () => {
     // Its words come late, but in order.
     const late = port();
     const held: Signal[] = [];
-    const slow: SignalPort = { ...late, publish: (signal) => held.push(signal) > 0 };
+    const publish: SignalPort["publish"] = (signal) => {
+      held.push(signal);
+      return null;
+    };
+    const slow: SignalPort = { ...late, publish };
     const ours = createCallsElsewhere({ ...of, parked: places(), signals: slow, takenWithinMs: 1 });
     const refused = await ours.resume(call.id, order({ responses: { q: {} } }));
     expect(refused).toMatchObject({ kind: "refused", refusal: { code: "request_state_invalid" } });

@@ -340,6 +340,12 @@ describe("steps", () => {
   test("that wait for themselves are a mistake of the handler", async () => {
     const handler: Handler = (talk) => talk.step("s", () => talk.step("s", () => 1));
     await expect(run(handler)).rejects.toThrow(new TypeError("The step s waits for itself."));
+    const round: Handler = (talk) => {
+      const step = (key: string, next: string): Promise<unknown> =>
+        talk.step(key, () => (next === "" ? 1 : step(next, next === "a" ? "b" : "a")));
+      return step("a", "b");
+    };
+    await expect(run(round)).rejects.toThrow(new TypeError("The step a waits for itself."));
   });
 
   test("give copies: what a handler does to one changes nothing that is remembered", async () => {
@@ -353,6 +359,9 @@ describe("steps", () => {
     expect((await run(handler, { a: {} }, first.state)).result).toEqual([1]);
   });
 });
+
+const circle: Record<string, unknown> = {};
+circle.whole = circle;
 
 describe("bounds", () => {
   const failed = (detail: RegExp) =>
@@ -388,6 +397,7 @@ describe("bounds", () => {
   test.each([
     ["a bigint", 1n],
     ["a function", () => 1],
+    ["what holds itself", circle],
   ])("a step does not give %s", async (_name, value) => {
     await expect(run((talk) => talk.step("s", () => value))).rejects.toThrow(failed(/not JSON/));
   });

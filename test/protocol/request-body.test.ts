@@ -149,6 +149,32 @@ describe("a body that does not come", () => {
   });
 });
 
+test("a body that is over, however that came, has no time limit any more that would hold it", async () => {
+  let open = 0;
+  const counted = {
+    begin: () => {
+      open++;
+      return { clear: () => void open--, pause: () => {}, resume: () => {} };
+    },
+  };
+  const ends: readonly ((req: PassThrough) => unknown)[] = [
+    (req) => req.end("{}"),
+    (req) => req.destroy(),
+    (req) => req.destroy(new TypeError("reset")),
+    (req) => req.write(Buffer.alloc(LIMIT + 1)),
+  ];
+  for (const end of ends) {
+    const req = Object.assign(new PassThrough(), { headers: {} });
+    const of = { limit: LIMIT, timeoutMs: LONG_MS, deadlines: counted };
+    const reading = readBody(req as unknown as IncomingMessage, of);
+    expect(open).toBe(1);
+    req.on("error", () => {});
+    end(req);
+    await reading;
+    expect(open).toBe(0);
+  }
+});
+
 test("a body of many small pieces holds little more than its bytes", async () => {
   const PIECES = 100_000;
   const req = new PassThrough();

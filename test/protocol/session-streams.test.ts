@@ -79,7 +79,10 @@ beforeEach(() => {
     streams,
     sessions: { get: async () => stored },
     signals: {
-      publish: (signal) => said.push(signal) > 0,
+      publish(signal) {
+        said.push(signal);
+        return null;
+      },
       subscribe<T extends SignalTopic>(topic: T, listener: (signal: Signal<T>) => void) {
         const heard = (signal: Signal): void => {
           if (isOfTopic(signal, topic)) listener(signal);

@@ -54,20 +54,23 @@ async function addSession(tenantId: TenantId, id = ids.session()): Promise<Sessi
   return id;
 }
 
-async function start(): Promise<Instance> {
+async function start(bounds: { keptOfTenant?: number; monotonic?: () => number } = {}): Promise<Instance> {
   const signals = await startSignals(database.system);
   const faults: string[] = [];
   const log = createStreamLog({
     store: createStreamRepository(database.system),
     signals,
+    monotonic: () => 0,
+    ...bounds,
     onFault: (message) => faults.push(message),
   });
   return { signals, log, faults };
 }
 
 const stream = (streamId = "s") => ({ tenantId: acme, sessionId, streamId });
-const say = (seq: number, message: string | null = `{"n":${seq}}`, streamId = "s"): void =>
+const say = (seq: number, message: string | null = `{"n":${seq}}`, streamId = "s"): void => {
   one.log.append({ ...stream(streamId), seq, message });
+};
 
 /** Reads on as a client's connection does. */
 async function allIn(log: StreamLog, name: StreamName, after: number): Promise<StreamEvent[] | null> {
@@ -201,6 +204,7 @@ describe("what was said on a stream", () => {
         },
       },
       signals: one.signals,
+      monotonic: () => 0,
       onFault: () => {},
     });
     log.append({ ...stream(), tenantId: globex, seq: 1, message: "{}" });
@@ -212,6 +216,70 @@ describe("what was said on a stream", () => {
     expect(written).toHaveLength(16);
     expect(written.slice(0, 2)).toEqual([`${globex}/1`, `${acme}/3`]);
     await log.close();
+  });
+
+  describe("beyond what is kept of a tenant", () => {
+    const kilobytes = JSON.stringify("x".repeat(9_998));
+    const minute = 60_000;
+    let passed = 0;
+    let bounded: Instance;
+    beforeEach(async () => {
+      passed = 0;
+      bounded = await start({ keptOfTenant: 50_000, monotonic: () => passed });
+    });
+    afterEach(async () => {
+      await bounded.log.close();
+      await bounded.signals.close();
+    });
+    const append = (streamId: string, seq: number, message: string | null = kilobytes): boolean =>
+      bounded.log.append({ ...stream(streamId), seq, message });
+
+    it("is not kept, and nothing of its stream any more, as of one that has passed away", async () => {
+      expect([1, 2].map((seq) => append("early", seq))).toEqual([true, true]);
+      expect([1, 2, 3].map((seq) => append("late", seq))).toEqual([true, true, false]);
+      await bounded.log.flush();
+      for (const { log } of [bounded, other]) {
+        expect(await allIn(log, stream("early"), 0)).toHaveLength(2);
+        expect(await allIn(log, stream("late"), 0)).toBeNull();
+      }
+      // What another tenant's streams say is kept.
+      const theirs = { ...stream(), tenantId: globex, sessionId: await addSession(globex) };
+      expect(bounded.log.append({ ...theirs, seq: 1, message: kilobytes })).toBe(true);
+      expect(await allIn(bounded.log, theirs, 0)).toHaveLength(1);
+      expect(bounded.faults).toEqual([
+        `Streams: those of ${acme} say more than is kept of a tenant; clients cannot come back for the rest.`,
+      ]);
+    });
+
+    it("is told to whoever reads on elsewhere", async () => {
+      const heard: string[] = [];
+      other.signals.subscribe("stream_written", ({ payload }) => heard.push(payload.streamId));
+      append("s", 1, JSON.stringify("x".repeat(60_000)));
+      await bounded.log.flush();
+      await bounded.signals.flush();
+      await other.signals.catchUp();
+      expect(heard).toEqual(["s"]);
+    });
+
+    it("is all that is said before what was kept has been removed", async () => {
+      const fits = (streamId: string): boolean => append(streamId, 1, JSON.stringify("x".repeat(30_000)));
+      passed = 5 * minute;
+      expect([fits("a"), fits("b")]).toEqual([true, false]);
+      // A sweep removes the first one after five minutes and a half.
+      passed = 10.5 * minute;
+      expect(fits("c")).toBe(false);
+      passed = 12 * minute;
+      expect(fits("d")).toBe(true);
+      passed = 24 * minute;
+      expect(fits("e")).toBe(true);
+      expect(bounded.faults).toHaveLength(2);
+    });
+
+    it("is also what has no words: each event weighs as a row", () => {
+      const kept = Array.from({ length: 200 }, (_, n) => append(`s${n}`, 1, ""));
+      expect(kept.filter(Boolean).length).toBe(125);
+      expect(bounded.log.open(stream("opened"))).toBe(false);
+    });
   });
 
   it("goes with its session, and is not written for one that has ended", async () => {

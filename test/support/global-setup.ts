@@ -14,6 +14,8 @@ declare module "vitest" {
     readonly clusterUrl: string;
     /** The command, compiled: for `node`. */
     readonly commandMain: string;
+    /** The package that it is the command of, with the examples and the fixtures of its tests. */
+    readonly commandRoot: string;
   }
 }
 
@@ -47,5 +49,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
   project.provide("clusterUrl", postgres.adminUrl);
   project.provide("commandMain", command.main);
+  project.provide("commandRoot", command.root);
   return remove;
 }

@@ -21,7 +21,11 @@ export interface ClientAnswers {
   expect(session: OfSession): AwaitedAnswer;
   /** False: nobody here waits for it, or not from this session. */
   take(session: OfSession, requestId: RequestId, answer: ClientAnswer): boolean;
-  /** Whether any instance could be waiting for it: what has another form is no answer to a question of ours. */
+  /**
+   * Whether any instance could be waiting for it: what has another form is no answer to a question of ours. The form can be
+   * invented: each time counts as a request, and costs every other instance less than one. A signature would not change
+   * that, since who was asked once could send that id again and again.
+   */
   isOurs(requestId: RequestId): requestId is string;
 }
 

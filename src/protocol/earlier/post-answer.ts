@@ -92,12 +92,18 @@ export class PostAnswer {
     else if (only === undefined) this.#sayNothing();
     else if (this.#batch) this.#outbox.answer(this.#res, `[${this.#answers.join(",")}]`);
     else if (this.#refusal === null) this.#outbox.answer(this.#res, only);
-    else
-      answerRefusal(this.#res, this.#refusal, {
-        text: only,
-        challenge: this.#challengeOf(this.#refusal),
-        revision: this.#session.revision,
-      });
+    else this.#refuse(this.#refusal, only);
+  }
+
+  #refuse(refusal: Refusal, text: string): void {
+    const { revision } = this.#session;
+    try {
+      answerRefusal(this.#res, refusal, { text, challenge: this.#challengeOf(refusal), revision });
+    } catch (cause) {
+      // A framework's middleware broke it: whoever waits for this answer would wait for ever.
+      this.#res.destroy();
+      throw cause;
+    }
   }
 
   /** Of the two forms of an answer a stream alone can do without a response. */

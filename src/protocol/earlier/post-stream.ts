@@ -12,7 +12,7 @@ const NOTE_MS = 60_000;
 
 /**
  * The stream that answers a POST. Every message has a number, and is noted in the log, whether or not anybody reads: a
- * connection that breaks is not the end of it ("Resumability and Redelivery").
+ * connection that breaks is not the end of it ("Resumability and Redelivery"), as long as the log has room for it.
  */
 export class PostStream {
   readonly #name: StreamName;
@@ -23,6 +23,8 @@ export class PostStream {
   /** Null once its client is to come back for the rest. */
   #events: EventStream | null;
   #seq = 0;
+  /** False once there was no room for it in the log: then nobody can come back for it. */
+  #kept = true;
   #saidAt: number;
   #notedAt: number;
   readonly #retryMs: number;
@@ -54,7 +56,7 @@ export class PostStream {
     this.#retryMs = of.retryMs ?? RETRY_MS;
     this.#events = new EventStream(res);
     if (!of.primed) return;
-    of.log.open(of.name);
+    this.#kept = of.log.open(of.name);
     this.#events.prime(eventId(of.name.streamId, 0), this.#retryMs);
   }
 
@@ -78,7 +80,7 @@ export class PostStream {
   /** Closes the connection as soon as its client finds everything on any instance. Only where it can come back. */
   async detach(retryMs: number | undefined): Promise<void> {
     const events = this.#events;
-    if (!this.#primed || events === null) return;
+    if (!this.#primed || !this.#kept || events === null) return;
     this.#events = null;
     if (retryMs !== undefined && retryMs !== this.#retryMs) events.retry(retryMs);
     // What cannot be written is lost in any case.
@@ -98,15 +100,15 @@ export class PostStream {
       this.#saidAt = now;
       this.#events?.keepAlive();
     }
-    if (now - this.#notedAt >= NOTE_MS) {
+    if (this.#kept && now - this.#notedAt >= NOTE_MS) {
       this.#notedAt = now;
-      this.#log.open(this.#name);
+      this.#kept = this.#log.open(this.#name);
     }
   }
 
   #note(message: string | null): number {
     const seq = ++this.#seq;
-    this.#log.append({ ...this.#name, seq, message });
+    if (this.#kept) this.#kept = this.#log.append({ ...this.#name, seq, message });
     return seq;
   }
 }

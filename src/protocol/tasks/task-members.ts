@@ -1,7 +1,7 @@
+import type { TaskRow } from "../../tenancy/task-record.ts";
 import { isObject, member } from "../json-rpc.ts";
 import { membersOf } from "../performed.ts";
 import { inputRequestsOf, readTaskState } from "./task-state.ts";
-import type { TaskRow } from "./task-store.ts";
 
 /** The members of a `Task`, as its making is answered: without what only some states have. */
 export function taskMembers(task: TaskRow): string {

@@ -3,6 +3,7 @@ import { type InstanceId, parseTaskId } from "../../core/ids.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
 import type { AccessPolicy, AllowedAccess } from "../../identity/access-policy.ts";
 import { type Principal, principalKey } from "../../tenancy/principal.ts";
+import type { OwnedTaskName, TaskName, TaskRow } from "../../tenancy/task-record.ts";
 import { abilitiesOf, missingAbility } from "../client-abilities.ts";
 import { isObject, member } from "../json-rpc.ts";
 import type { McpRequest } from "../mcp-request.ts";
@@ -11,7 +12,8 @@ import { complete, type Performed } from "../performed.ts";
 import { CURRENT } from "../revisions.ts";
 import { detailedTaskMembers } from "./task-members.ts";
 import { readTaskState, takeResponses } from "./task-state.ts";
-import type { OwnedTaskName, TaskName, TaskRow, TaskStore } from "./task-store.ts";
+import type { TaskStore } from "./task-store.ts";
+import { tooManyTasks } from "./too-many-tasks.ts";
 
 /** Bytes of the answers to one round of questions, as JSON. */
 const MAX_RESPONSES = 262_144;
@@ -60,6 +62,7 @@ export function createTaskOperations(options: {
         return { state: JSON.stringify(state), resumes: Object.keys(state.questions).length === 0 };
       });
       if (decided === null) return refuse("task_unknown");
+      if (decided === "full") return tooManyTasks("bytes");
       if (tooLarge)
         return refuse("params_invalid", {
           detail: `The answers may have ${MAX_RESPONSES} bytes together.`,

@@ -1,9 +1,9 @@
 import type { TraceContext } from "../../tenancy/client.ts";
+import type { BegunTask } from "../../tenancy/task-record.ts";
 import type { ClientDescription } from "../client-description.ts";
 import { isObject, type JsonObject, member } from "../json-rpc.ts";
 import type { McpRequest } from "../mcp-request.ts";
 import { CURRENT } from "../revisions.ts";
-import type { BegunTask } from "./task-store.ts";
 
 /** A call as JSON, as its runs need it: of its parameters, those that say what is called. */
 export function keepRequest({ name, params, client, trace }: McpRequest): string {

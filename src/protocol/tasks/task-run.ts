@@ -1,12 +1,15 @@
-import type { Refusal } from "../../core/refusal.ts";
+import { Fault } from "../../core/fault.ts";
+import { type Refusal, refuse } from "../../core/refusal.ts";
+import { TASK_BOUNDS } from "../../tenancy/task-bounds.ts";
+import type { TaskRow, TaskRunName } from "../../tenancy/task-record.ts";
 import type { Conversation, OpenConversation } from "../conversation.ts";
-import { isObject, member } from "../json-rpc.ts";
+import { errorObject, isObject, member } from "../json-rpc.ts";
 import type { Performed } from "../performed.ts";
-import { ReplayConversation } from "../replay.ts";
+import { bounded, ReplayConversation } from "../replay.ts";
 import type { Reply } from "../reply.ts";
 import { AskedInVain } from "../request-link.ts";
 import { pose, readTaskState, type TaskState } from "./task-state.ts";
-import type { TaskRow, TaskRunName, TaskStore } from "./task-store.ts";
+import type { TaskStore } from "./task-store.ts";
 
 /** A status message is written at most this often. */
 const NOTE_MS = 1_000;
@@ -21,10 +24,14 @@ const ASKS: Performed = {
   code: null,
 };
 
+const FULL = "The tasks of this tenant hold as much as they may.";
+
 /** What a run needs of its instance. */
 export interface TaskRunParts {
   readonly store: TaskStore;
   readonly name: TaskRunName;
+  /** Tries again while the database does not answer and this is wanted. Rejects with what else goes wrong. */
+  readonly patiently: <T>(attempt: () => Promise<T>, wanted: () => boolean) => Promise<T>;
   /** Writes what must not be lost. Never rejects; false: the run does not count any more. */
   readonly insist: (write: () => Promise<boolean>) => Promise<boolean>;
   readonly onFault: (cause: unknown) => void;
@@ -86,11 +93,17 @@ export class TaskRun implements Reply {
     if (this.#noting !== null) clearTimeout(this.#noting);
     // It stays the task of this instance, from which another takes it over.
     if (refusal?.code === "stopping") return;
-    const { store, name, insist } = this.#parts;
+    const { store, name, insist, onFault } = this.#parts;
     const asks = this.#asks;
-    this.#written = insist(() => {
-      if (refusal !== null) return store.end(name, "failed", text);
-      return asks === null ? store.end(name, "completed", text) : store.ask(name, JSON.stringify(asks));
+    this.#written = insist(async () => {
+      if (refusal !== null) return store.fail(name, text);
+      const written = await (asks === null
+        ? store.complete(name, text)
+        : store.ask(name, JSON.stringify(asks)));
+      if (written !== "full") return written === "written";
+      // The handler did what it did, and is on record with that; but its caller must not wait for what is not kept.
+      onFault(new Fault("handler_failed", { detail: FULL }));
+      return store.fail(name, fullText());
     });
   }
 
@@ -132,12 +145,21 @@ export class TaskRun implements Reply {
   async #save(key: string, text: string): Promise<void> {
     const { replay } = this.#state;
     const steps = Object.fromEntries([...Object.entries(replay.steps), [key, text]]);
-    this.#state = { ...this.#state, replay: { ...replay, steps } };
+    this.#state = { ...this.#state, replay: bounded({ ...replay, steps }) };
     const state = JSON.stringify(this.#state);
+    const { store, name, patiently } = this.#parts;
+    // What the step did is not to be done twice: the handler waits for the database for as long as the run goes on.
+    const save = () =>
+      patiently(
+        () => store.save(name, state),
+        () => !this.#gone && !this.#over,
+      );
     // One after the other: an older state must not come after a newer one.
-    const saved = this.#saving.then(() => this.#parts.store.save(this.#parts.name, state));
+    const saved = this.#saving.then(save);
     this.#saving = saved.catch(() => {});
-    if (await saved) return;
+    const written = await saved;
+    if (written === "written") return;
+    if (written === "full") throw new Fault("handler_failed", { detail: FULL });
     this.stop();
     throw new AskedInVain();
   }
@@ -152,6 +174,12 @@ export class TaskRun implements Reply {
     this.#noting = setTimeout(() => this.#writeNote(), NOTE_MS).unref();
     this.#parts.store.note(this.#parts.name, note).catch(this.#parts.onFault);
   }
+}
+
+/** The error of a task whose result, or whose questions, its tenant's tasks may not hold. */
+function fullText(): string {
+  const data = { limit: "taskBytes", value: TASK_BOUNDS.bytes };
+  return JSON.stringify(errorObject(refuse("handler_failed", { detail: FULL, data })));
 }
 
 /** What `notifications/progress` says, for a person. */

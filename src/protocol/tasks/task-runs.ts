@@ -3,9 +3,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Fault } from "../../core/fault.ts";
 import type { InstanceId, TenantId } from "../../core/ids.ts";
 import type { Refusal } from "../../core/refusal.ts";
+import type { BegunTask, TaskName, TaskRow, TaskRunName, TaskTakeOver } from "../../tenancy/task-record.ts";
 import { createPlaceLines, type RunPlace } from "./place-lines.ts";
 import { TaskRun } from "./task-run.ts";
-import type { BegunTask, TaskName, TaskRow, TaskRunName, TaskStore } from "./task-store.ts";
+import type { TaskStore } from "./task-store.ts";
 
 /** The runs of tasks on this instance. */
 export interface TaskRuns {
@@ -15,6 +16,8 @@ export interface TaskRuns {
   changed(name: TaskName): void;
   /** To be called every few seconds: ends what does not count any more, also where nobody has told. */
   sweep(): Promise<void>;
+  /** To be called as often: takes over what instances that are gone have left. One that drains leaves it to others. */
+  takeOver(of: Omit<TaskTakeOver, "by" | "failure">): Promise<void>;
   /** Begins nothing more: what has not begun is left to other instances. */
   drain(): void;
   /** Resolves when nothing runs any more. */
@@ -42,8 +45,10 @@ export function createTaskRuns(options: {
   readonly perform: (task: BegunTask, run: TaskRun, place: Pick<RunPlace, "keepUntil">) => Promise<void>;
   /** Told when a run has changed its task. */
   readonly onChanged: (name: TaskName) => void;
-  /** JSON of the error of a task that could not be run. */
+  /** JSON of the error of a task that could not be run … */
   readonly failure: string;
+  /** … and of one whose run was lost. */
+  readonly lost: string;
   readonly onFault: (cause: unknown) => void;
 }): TaskRuns {
   const { store, by, enter, perform, onChanged, onFault } = options;
@@ -57,13 +62,14 @@ export function createTaskRuns(options: {
 
   const pause = (milliseconds: number): Promise<void> => delay(milliseconds, undefined, { ref: false });
 
-  /** Tries again for as long as the database does not answer. */
-  const patiently = async <T>(attempt: () => Promise<T>): Promise<T> => {
+  /** Tries again for as long as the database does not answer and this is wanted. */
+  const patiently = async <T>(attempt: () => Promise<T>, wanted = () => true): Promise<T> => {
     for (let told = false; ; told = true) {
       try {
         return await attempt();
       } catch (cause) {
-        if (closed || !(cause instanceof Fault && cause.code === "database_unavailable")) throw cause;
+        const mayPass = cause instanceof Fault && cause.code === "database_unavailable";
+        if (closed || !mayPass || !wanted()) throw cause;
         if (!told) onFault(cause);
       }
       await pause(STORE_RETRY_MS);
@@ -88,7 +94,7 @@ export function createTaskRuns(options: {
       // From here on it would be lost with this instance.
       const task = await patiently(() => store.begin(name));
       if (task === null) return;
-      const run = new TaskRun(task, { store, name, insist, onFault });
+      const run = new TaskRun(task, { store, name, patiently, insist, onFault });
       entry.run = run;
       if (entry.gone) run.stop();
       await perform(task, run, place);
@@ -108,26 +114,28 @@ export function createTaskRuns(options: {
     if (running.size === 0) idle?.();
   };
 
+  const start: TaskRuns["start"] = ({ tenantId, taskId, run }) => {
+    const name: TaskRunName = { tenantId, taskId, by, run };
+    const key = keyOf(name);
+    if (draining) return;
+    const before = running.get(key);
+    if (before !== undefined) stop(before);
+    const entry: Entry = { name, gone: false, run: null };
+    running.set(key, entry);
+    void outside(() =>
+      drive(entry)
+        .catch(async (cause: unknown) => {
+          onFault(cause);
+          if (await insist(() => store.fail(name, options.failure))) onChanged(name);
+        })
+        .finally(() => {
+          if (running.get(key) === entry) ended(key);
+        }),
+    );
+  };
+
   return {
-    start({ tenantId, taskId, run }) {
-      const name: TaskRunName = { tenantId, taskId, by, run };
-      const key = keyOf(name);
-      if (draining) return;
-      const before = running.get(key);
-      if (before !== undefined) stop(before);
-      const entry: Entry = { name, gone: false, run: null };
-      running.set(key, entry);
-      void outside(() =>
-        drive(entry)
-          .catch(async (cause: unknown) => {
-            onFault(cause);
-            if (await insist(() => store.end(name, "failed", options.failure))) onChanged(name);
-          })
-          .finally(() => {
-            if (running.get(key) === entry) ended(key);
-          }),
-      );
-    },
+    start,
 
     changed(name) {
       const found = running.get(keyOf(name));
@@ -148,7 +156,16 @@ export function createTaskRuns(options: {
       for (const [key, name] of missing) {
         // A moment ago it may have been on its way here; not for as long as from one sweep to the next.
         if (!before.has(`${key} ${name.run}`)) continue;
-        if (await store.end(name, "failed", options.failure)) onChanged(name);
+        if (await store.fail(name, options.lost)) onChanged(name);
+      }
+    },
+
+    async takeOver(of) {
+      // Nothing of it would begin here: it would wait until this instance has stopped, and be taken over once more.
+      if (draining) return;
+      for (const task of await store.takeOver({ ...of, by, failure: options.lost })) {
+        if (task.status === "working") start(task);
+        onChanged(task);
       }
     },
 

@@ -1,3 +1,4 @@
+import { Fault } from "../../core/fault.ts";
 import type { InputRequest } from "../conversation.ts";
 import { isObject, type JsonObject, member } from "../json-rpc.ts";
 import type { ReplayState } from "../replay.ts";
@@ -17,6 +18,9 @@ interface PosedQuestion {
   readonly key: string;
   readonly request: JsonObject;
 }
+
+/** Bytes of a state with questions in it, as JSON. Answers come on top of it, and have a bound of their own. */
+const MAX_TASK_STATE = 1_048_576;
 
 export function taskState(replay: ReplayState): TaskState {
   return { replay, times: {}, questions: {}, responses: {} };
@@ -50,6 +54,8 @@ export function readTaskState(text: string): TaskState {
  * The state of a task whose run ended with questions. A key of the handler's may be asked again, where an answer did not
  * fit; but a name that the client sees is never used twice ("Each request key in inputRequests MUST be unique over the
  * lifetime of a single task"). So the second time it has a number, behind a character that no key has.
+ *
+ * @throws Fault `handler_failed` where that would be more than a task may hold.
  */
 export function pose(
   state: TaskState,
@@ -62,12 +68,17 @@ export function pose(
     times.set(key, time);
     return [time === 1 ? key : `${key}~${time}`, { key, request: { method, params } }] as const;
   });
-  return {
+  const posed = {
     replay,
     times: Object.fromEntries(times),
     questions: Object.fromEntries(questions),
     responses: {},
   };
+  if (Buffer.byteLength(JSON.stringify(posed)) > MAX_TASK_STATE)
+    throw new Fault("handler_failed", {
+      detail: `What a task asks and remembers may have ${MAX_TASK_STATE} bytes together.`,
+    });
+  return posed;
 }
 
 /** What `inputRequests` shows. */

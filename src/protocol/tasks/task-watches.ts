@@ -2,12 +2,13 @@ import type { Eventually } from "../../core/eventually.ts";
 import { parseTaskId, type TaskId } from "../../core/ids.ts";
 import { type Refusal, refuse } from "../../core/refusal.ts";
 import { type Principal, principalKey } from "../../tenancy/principal.ts";
+import type { OwnedTaskName } from "../../tenancy/task-record.ts";
 import { abilitiesOf, missingAbility } from "../client-abilities.ts";
 import { isObject, member } from "../json-rpc.ts";
 import type { McpRequest } from "../mcp-request.ts";
 import type { Outlet } from "../outlet.ts";
 import { detailedTaskMembers } from "./task-members.ts";
-import type { OwnedTaskName, TaskStore } from "./task-store.ts";
+import type { TaskStore } from "./task-store.ts";
 
 /** Tells clients of their tasks over their streams ("Task Status Notifications"). */
 export interface TaskWatches {

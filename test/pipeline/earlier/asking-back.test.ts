@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { lastEventId, messagesOf, openSession, type TestSession } from "../../support/earlier-session.ts";
@@ -32,6 +33,16 @@ const asked = (stream: TestStream, count = 1): Promise<{ id: string; method: str
 const answerOf = async (stream: TestStream): Promise<{ result?: unknown; error?: unknown }> => {
   await stream.closed;
   return messagesOf(stream).at(-1);
+};
+/** A message whose body does not come. */
+const beginSlowly = (headers: Record<string, string>): ReturnType<typeof httpRequest> => {
+  const request = httpRequest(server.acme.mcp, {
+    method: "POST",
+    agent: false,
+    headers: { ...headers, "content-type": "application/json", "content-length": "100" },
+  });
+  request.on("error", () => {}).write("{");
+  return request;
 };
 const answer = (id: unknown, result: unknown) => ({ jsonrpc: "2.0", id, result });
 const rootsAre = (...uris: string[]) => ({ roots: uris.map((uri) => ({ uri })) });
@@ -155,19 +166,9 @@ describe("a handler that asks back", () => {
   });
 
   test("is told its own limit where even the places for answers are taken", async () => {
-    const token = server.token("acme", "ada");
     await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: 1 } });
-    const { headers } = mcpMessage(token, "tools/list");
     const slow: ReturnType<typeof httpRequest>[] = [];
-    const begin = (): void => {
-      const request = httpRequest(server.acme.mcp, {
-        method: "POST",
-        agent: false,
-        headers: { ...headers, "mcp-session-id": "any", "content-length": "100" },
-      });
-      request.on("error", () => {}).write("{");
-      slow.push(request);
-    };
+    const begin = (): void => void slow.push(beginSlowly(session.headers));
     for (let i = 0; i < 9; i++) begin();
     try {
       await vi.waitFor(async () => {
@@ -179,6 +180,48 @@ describe("a handler that asks back", () => {
     } finally {
       for (const request of slow) request.destroy();
       await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: null } });
+    }
+  });
+
+  test("is answered although others send slowly under ids that are no session of theirs", async () => {
+    const bobs = await openSession(server.acme.mcp, server.token("acme", "bob"));
+    const graces = await openSession(server.globex.mcp, server.token("globex", "grace"));
+    await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: 1 } });
+    const slow: ReturnType<typeof httpRequest>[] = [];
+    try {
+      const stream = await session.streamCall("roots");
+      const [question] = await asked(stream);
+      const refusals = [];
+      for (const id of ["any", "ses_00000000000000000000000000", bobs.id, graces.id]) {
+        for (let i = 0; i < 3; i++) {
+          const request = beginSlowly({ ...session.headers, "mcp-session-id": id });
+          slow.push(request);
+          refusals.push(once(request, "response").then(([response]) => response.statusCode));
+        }
+      }
+      // Before a byte of their bodies was awaited.
+      expect(new Set(await Promise.all(refusals))).toEqual(new Set([404]));
+      expect((await session.post(answer(question?.id, rootsAre("file:///a")))).status).toBe(202);
+      expect(await answerOf(stream)).toMatchObject({ result: text("file:///a") });
+    } finally {
+      for (const request of slow) request.destroy();
+      await server.admin("PATCH", "/tenants/acme", { limits: { maxConcurrency: null } });
+    }
+  });
+
+  test("costs as much as a request where its session is not known at once, so that invented ones are not free", async () => {
+    const limits = { maxConcurrency: 0, requestsPerMinute: 1, burst: 2 };
+    await server.admin("PATCH", "/tenants/acme", { limits });
+    try {
+      const statuses = [];
+      for (const id of ["any", "ses_00000000000000000000000000", "any"]) {
+        const forged = answer("ask_0000000000000000", {});
+        statuses.push((await session.post(forged, { "mcp-session-id": id })).status);
+      }
+      expect(statuses).toEqual([404, 404, 429]);
+    } finally {
+      const none = { maxConcurrency: null, requestsPerMinute: null, burst: null };
+      await server.admin("PATCH", "/tenants/acme", { limits: none });
     }
   });
 

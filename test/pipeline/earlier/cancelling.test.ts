@@ -102,6 +102,28 @@ describe("the end of a session", () => {
     calls[2]?.finish("done");
     expect((await answering[2])?.json.result.content[0].text).toBe("done");
   });
+
+  test("that no instance heard of stops what runs in it all the same, and in no other", async () => {
+    const asking = await openSession(server.acme.mcp, server.token("acme", "ada"), {
+      capabilities: { roots: {} },
+    });
+    const other = await openSession(server.acme.mcp, server.token("acme", "ada"));
+    const answering = elsewhere.call("drive");
+    const call = await shop.nextCall();
+    const going = other.call("drive");
+    const otherCall = await shop.nextCall();
+    // It waits for its client, and its time stands still.
+    const waiting = await asking.streamCall("roots");
+    await server.database.admin("DELETE FROM bulkhead.sessions WHERE id = ANY($1)", [
+      [session.id, asking.id],
+    ]);
+    expect((await answering).text).toBe("");
+    expect(call.stopped()).toBe(true);
+    expect(await waiting.closed).toBe("end");
+    expect(otherCall.stopped()).toBe(false);
+    otherCall.finish("done");
+    expect((await going).json.result.content[0].text).toBe("done");
+  });
 });
 
 test("a request whose client has hung up runs to its end, and holds its place until then", async () => {

@@ -7,10 +7,12 @@ import { systemClock } from "../../../src/core/clock.ts";
 import type { BulkheadEvent } from "../../../src/core/event.ts";
 import { Fault } from "../../../src/core/fault.ts";
 import { createIdSource } from "../../../src/core/ids.ts";
+import { type Refusal, refuse } from "../../../src/core/refusal.ts";
 import type { Caller } from "../../../src/identity/caller.ts";
 import { createConcurrencyLimiter } from "../../../src/limits/concurrency.ts";
 import type { Operate } from "../../../src/operate.ts";
 import { createPreviousGeneration } from "../../../src/previous-generation.ts";
+import { answerRefusal } from "../../../src/protocol/answers.ts";
 import { createClientAnswers } from "../../../src/protocol/earlier/client-answers.ts";
 import { createResumableStreams } from "../../../src/protocol/earlier/resumable-streams.ts";
 import { createRunningRequests } from "../../../src/protocol/earlier/running-requests.ts";
@@ -19,7 +21,7 @@ import { createOpenWork } from "../../../src/protocol/open-work.ts";
 import { createOutbox } from "../../../src/protocol/outbox.ts";
 import type { Revision } from "../../../src/protocol/revisions.ts";
 import { earlierSession } from "../../support/earlier-session-of.ts";
-import { readStream } from "../../support/open-stream.ts";
+import { readStream, type TestStream } from "../../support/open-stream.ts";
 import { tenantSnapshot } from "../../support/tenant-snapshot.ts";
 
 const snapshot = tenantSnapshot("acme");
@@ -43,11 +45,22 @@ const caller: Caller = {
 async function posted(
   body: string,
   operate: Operate,
-  revision: Exclude<Revision, "2026-07-28"> = "2025-11-25",
-): Promise<{ status: number; text: string; events: BulkheadEvent[]; running: boolean }> {
+  of: {
+    readonly revision?: Exclude<Revision, "2026-07-28">;
+    /** Why other instances are not told. */
+    readonly untold?: Refusal;
+  } = {},
+): Promise<{
+  status: number;
+  headers: TestStream["headers"];
+  text: string;
+  events: BulkheadEvent[];
+  running: boolean;
+}> {
+  const { revision = "2025-11-25", untold = null } = of;
   const session = earlierSession({ tenantId: snapshot.id, revision });
   const events: BulkheadEvent[] = [];
-  const signals = { publish: () => true, subscribe: () => () => {} };
+  const signals = { publish: () => untold, subscribe: () => () => {} };
   const running = createRunningRequests();
   const previous = createPreviousGeneration({
     clock: systemClock,
@@ -65,7 +78,7 @@ async function posted(
     },
     signals,
     running,
-    outbox: createOutbox(),
+    outbox: createOutbox(() => {}),
     answers: createClientAnswers((bytes) => new Uint8Array(bytes)),
     streams: createResumableStreams({
       clock: systemClock,
@@ -73,8 +86,8 @@ async function posted(
       onFault: () => {},
       signals,
       log: {
-        open: () => {},
-        append: () => {},
+        open: () => true,
+        append: () => true,
         read: async () => null,
         flush: async () => {},
         close: async () => {},
@@ -88,7 +101,7 @@ async function posted(
   const server = createServer((_req, res) => {
     const place = createConcurrencyLimiter().enter(snapshot.id, null);
     if (place.kind !== "place") throw new TypeError("There is no place.");
-    void previous.post(res, {
+    const answered = previous.post(res, {
       caller,
       place,
       crowded: null,
@@ -98,13 +111,17 @@ async function posted(
       bytesIn: body.length,
       challengeOf: () => undefined,
     });
+    void answered.then((refusal) => {
+      if (refusal !== null) answerRefusal(res, refusal);
+    });
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   try {
     const { port } = server.address() as AddressInfo;
     const answer = await readStream(httpRequest({ port, host: "127.0.0.1", agent: false }));
     await answer.closed;
-    return { status: answer.status, text: answer.text(), events, running: running.cancel(session, 1) };
+    const { status, headers } = answer;
+    return { status, headers, text: answer.text(), events, running: running.cancel(session, 1) };
   } finally {
     server.close();
   }
@@ -137,9 +154,23 @@ test("one that fails in a batch takes no other with it, nor the stream that they
     reply.notify("notifications/message", '{"level":"info","data":1}');
     reply.answer(`{"jsonrpc":"2.0","id":${request.id},"result":{}}`, null);
   };
-  const { text } = await posted(`[${call(1)},${call(2)}]`, operate, "2025-03-26");
+  const { text } = await posted(`[${call(1)},${call(2)}]`, operate, { revision: "2025-03-26" });
   expect(text).toContain('data: {"jsonrpc":"2.0","id":2,"result":{}}\n\n');
   expect(text).toMatch(/data: \{"jsonrpc":"2.0","id":1,"error":\{"code":-32603,/);
+});
+
+test("an answer for another instance that is not told there is refused by what keeps it, and when to send it again", async () => {
+  const response = '{"jsonrpc":"2.0","id":"ask_0000000000000000","result":{}}';
+  const unused: Operate = () => Promise.reject(new TypeError("Nothing is called."));
+  const data = { limit: "signalBytes", value: 1 };
+  const often = await posted(response, unused, {
+    untold: refuse("rate_limited", { retryAfterMs: 7_000, data }),
+  });
+  expect([often.status, often.headers["retry-after"]]).toEqual([429, "7"]);
+  expect(JSON.parse(often.text).error.data).toMatchObject({ code: "rate_limited", ...data });
+  const large = await posted(response, unused, { untold: refuse("body_too_large", { data: { limit: 9 } }) });
+  expect([large.status, large.headers["retry-after"]]).toEqual([413, undefined]);
+  expect((await posted(response, unused)).status).toBe(202);
 });
 
 test("what is said after the answer, or to nobody, is not sent", async () => {

@@ -64,6 +64,11 @@ describe("a call that becomes a task", () => {
     expect(broken.statusMessage).toBe(broken.error.message);
     expect(broken).not.toHaveProperty("result");
     expect(JSON.stringify(broken)).not.toContain("secret");
+    const circle = await a.until(await a.begin("step_in_circles"), "failed");
+    expect(circle.error.data.code).toBe("handler_failed");
+    // The operator is told why.
+    const log = () => JSON.stringify(server.instances[0].log());
+    await expect.poll(log).toContain("The step whole gave what is not JSON.");
     const large = await a.until(await a.begin("say_much"), "failed");
     expect(large.error.message).toContain("1048576 bytes");
   });

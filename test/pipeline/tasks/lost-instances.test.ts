@@ -59,8 +59,8 @@ test("killed: what may be run again is, once and by one other, without the steps
   works.open("dam");
   works.open("tower");
   const failed = await second.until(only, "failed");
-  expect(failed.error).toMatchObject({ code: -32603, data: { code: "handler_failed" } });
-  expect(failed.statusMessage).toContain("The instance that ran it is gone");
+  expect(failed.error).toMatchObject({ code: -32603, data: { code: "task_lost" } });
+  expect(failed.statusMessage).toContain("was lost with its instance");
   const built = await second.until(again, "completed");
   expect(built.result.content[0].text).toBe("dam is built, step 1");
   expect(works.times("dam")).toBe(1);
@@ -88,7 +88,7 @@ test("stopped with tasks under way: their handlers are told, and another instanc
   expect((await second.until(again, "completed")).result.content[0].text).toBe("port is built, step 1");
   expect(works.times("port")).toBe(2);
   expect(works.times("step of port")).toBe(1);
-  expect((await second.until(only, "failed")).statusMessage).toContain("is gone");
+  expect((await second.until(only, "failed")).error.data.code).toBe("task_lost");
   expect((await second.get(asks)).status).toBe("input_required");
 });
 

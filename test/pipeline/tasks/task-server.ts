@@ -158,6 +158,16 @@ export function taskServer(works: Works) {
         task: { support: "preferred", pollIntervalMs },
         run: () => "x".repeat(1_100_000),
       }),
+      defineTool({
+        name: "step_in_circles",
+        description: "Has a step whose result holds itself.",
+        task: { support: "preferred", pollIntervalMs },
+        async run(_input, ctx) {
+          const whole: Record<string, unknown> = {};
+          whole.part = whole;
+          return JSON.stringify(await ctx.step("whole", () => whole));
+        },
+      }),
       defineTool({ name: "hello", description: "Is never a task.", run: () => "hello" }),
     ],
     development: {

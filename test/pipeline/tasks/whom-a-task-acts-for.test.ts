@@ -109,19 +109,35 @@ test("a tenant has so many places for runs, and always one for the request that 
   await server.admin("PATCH", "/tenants/acme", { limits: null });
 });
 
-test("a tenant may have so many open tasks", async () => {
+test("a tenant may have so many open tasks, and these may hold so much, answers too", async () => {
   const { client } = await ada();
+  const asking = await client.begin("delete_file", { name: "maps" });
+  await client.until(asking, "input_required");
   await server.database.admin(
     `INSERT INTO bulkhead.tasks (tenant_id, id, principal, caller, request, target, status, state, rerun, ttl_ms,
                                  poll_interval_ms, expires_at)
-     SELECT $1, 'task_' || lpad(n::text, 26, '0'), 'nobody', '{}', '{}', 'build', 'input_required', '{}', false, 1000, 1000,
-            now() + interval '1 hour'
-       FROM generate_series(1, 1000) AS n`,
+     SELECT $1, 'task_' || lpad(n::text, 26, '0'), 'nobody', '{}', '{}', 'build',
+            CASE WHEN n <= 1000 THEN 'input_required' ELSE 'cancelled' END, '{}', false, 1000, 1000, now() + interval '1 hour'
+       FROM generate_series(1, 4990) AS n`,
     [server.acme.id],
   );
   const refused = await client.send("tools/call", { name: "build", arguments: { name: "one more" } });
   expect(refused.status).toBe(429);
   expect(refused.json.error.data).toMatchObject({ limit: "openTasks", value: 1_000 });
+  // Each counts as its share at least. So the rest leaves no room for more of one than is its own.
+  const answer = (name: string) => ({ sure: { action: "accept", content: { sure: true, name } } });
+  const large = await client.send("tasks/update", {
+    taskId: asking,
+    inputResponses: answer("x".repeat(200_000)),
+  });
+  expect(large.json.error.data).toMatchObject({
+    code: "rate_limited",
+    limit: "taskBytes",
+    value: 268_435_456,
+  });
+  expect((await client.get(asking)).status).toBe("input_required");
+  await client.update(asking, answer(""));
+  await client.until(asking, "completed");
   // Another tenant's are its own.
   const globex = new TaskClient(server.globex.mcp, server.token("globex", "ada"));
   works.open("one more");

@@ -23,11 +23,15 @@ class WrittenLog implements StreamLog {
   reads = 0;
   atOnce = Number.POSITIVE_INFINITY;
   failing = false;
-  open(name: StreamName): void {
-    this.#of(name);
+  /** What is not kept is the log's to forget. */
+  hasRoom = true;
+  open(name: StreamName): boolean {
+    if (this.hasRoom) this.#of(name);
+    return this.hasRoom;
   }
-  append({ seq, message, ...name }: StreamName & StreamEvent): void {
-    this.#of(name).push({ seq, message });
+  append({ seq, message, ...name }: StreamName & StreamEvent): boolean {
+    if (this.hasRoom) this.#of(name).push({ seq, message });
+    return this.hasRoom;
   }
   /** What a reader waits for before it is given what was read. */
   held: Promise<void> = Promise.resolve();
@@ -83,7 +87,10 @@ beforeEach(() => {
     random: randomBytes,
     onFault: (message, cause) => faults.push(message, cause),
     signals: {
-      publish: (signal) => told.push(signal) > 0,
+      publish(signal) {
+        told.push(signal);
+        return null;
+      },
       subscribe(topic, listener) {
         listeners.set(topic, listener as (signal: Signal) => void);
         return () => {};
@@ -112,7 +119,7 @@ const resume = (seq = 0, expiresAt = Number.POSITIVE_INFINITY): Promise<TestStre
     if (refused !== null) res.writeHead(400).end();
     work.finish();
   });
-const say = (seq: number, message: string | null): void => log.append({ ...name, seq, message });
+const say = (seq: number, message: string | null): boolean => log.append({ ...name, seq, message });
 const data = (stream: TestStream): unknown[] => eventsOf(stream).map((event) => event.data);
 
 /** Another instance writes something, and tells of it; this instance's reader gets it. */
@@ -344,5 +351,25 @@ describe("a stream that answers a POST", () => {
     expect(stream.text()).toMatch(
       /^id: \S+\.0\nretry: 1000\ndata: \n\n(:\n\n){2}id: \S+\.1\ndata: "one"\n\n$/,
     );
+  });
+
+  test("goes on where the log has no room for it, and is noted no further when it has room again", async () => {
+    const stream = await connect((res) => {
+      const post = streams.begin(res, session);
+      post.say('"one"', clock.monotonic());
+      log.hasRoom = false;
+      post.say('"two"', clock.monotonic());
+      log.hasRoom = true;
+      post.say('"three"', clock.monotonic());
+      // Nor is it closed for a client that could not come back for the rest.
+      void post.detach(1);
+      clock.advance(60_000);
+      streams.sweep();
+      post.say('"four"', clock.monotonic());
+      post.end();
+    });
+    await stream.closed;
+    expect(data(stream)).toEqual(["", '"one"', '"two"', '"three"', '"four"']);
+    expect([...log.streams.values()]).toEqual([[{ seq: 1, message: '"one"' }]]);
   });
 });

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Fault } from "../../../src/core/fault.ts";
 import { createIdSource } from "../../../src/core/ids.ts";
@@ -9,7 +9,8 @@ import { NOTHING_YET } from "../../../src/protocol/replay.ts";
 import type { TaskRun } from "../../../src/protocol/tasks/task-run.ts";
 import { createTaskRuns, type TaskRuns } from "../../../src/protocol/tasks/task-runs.ts";
 import { taskState } from "../../../src/protocol/tasks/task-state.ts";
-import type { BegunTask, TaskRow, TaskStore } from "../../../src/protocol/tasks/task-store.ts";
+import type { TaskStore } from "../../../src/protocol/tasks/task-store.ts";
+import type { BegunTask, TaskRow } from "../../../src/tenancy/task-record.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { heldMemory } from "../../support/held-memory.ts";
 
@@ -17,9 +18,10 @@ const ids = createIdSource(systemClock.now);
 const [by, tenantId] = [ids.instance(), ids.tenant()];
 let database: TestDatabase;
 let store: TaskStore;
+const BOUNDS = { open: 99, kept: 99, bytes: 1e9 };
 beforeAll(async () => {
   database = await createTestDatabase();
-  store = createTaskRepository(database.system);
+  store = createTaskRepository(database.system, BOUNDS);
   await database.admin(
     "INSERT INTO bulkhead.tenants (id, slug, name, plan) VALUES ($1, 'acme', 'Acme', 'free')",
     [tenantId],
@@ -56,15 +58,16 @@ function runsWith(given: TaskStore): TaskRuns {
       }),
     onChanged: ({ taskId }) => changed.push(taskId),
     failure: '{"code":-32603}',
+    lost: '{"lost":true}',
     onFault: (cause) => faults.push(cause),
   });
 }
 
-async function make(): Promise<TaskRow> {
+async function make(on = by): Promise<TaskRow> {
   const name = { tenantId, taskId: ids.task(), principalKey: "ada" };
   const more = { caller: "{}", request: "{}", target: "job", rerun: false, ttlMs: 60_000 };
   const state = JSON.stringify(taskState(NOTHING_YET));
-  await store.make({ ...name, ...more, state, by, pollIntervalMs: 100 }, { open: 99, kept: 99, bytes: 1e9 });
+  await store.make({ ...name, ...more, state, by: on, pollIntervalMs: 100 });
   const task = await store.find(name);
   if (task === null) throw new TypeError("It was not made.");
   return task;
@@ -168,7 +171,7 @@ test("a run that nobody told is looked for: at the second sweep it is stopped, a
   await runs.sweep();
   expect(await statusOf(task)).toBe("working");
   await runs.sweep();
-  expect(await store.find(task)).toMatchObject({ status: "failed", outcome: '{"code":-32603}' });
+  expect(await store.find(task)).toMatchObject({ status: "failed", outcome: '{"lost":true}' });
 });
 
 test("a run that cannot be performed fails", async () => {
@@ -184,16 +187,21 @@ test("a run that cannot be performed fails", async () => {
   expect(places).toBe(1);
 });
 
-test("while the database does not answer, nothing is lost and nothing fails", async () => {
-  const unavailable = <A extends unknown[], R>(method: (...args: A) => Promise<R>) => {
-    let failed = false;
-    return async (...args: A): Promise<R> => {
-      if (failed) return method(...args);
-      failed = true;
-      throw new Fault("database_unavailable");
-    };
+/** Whose first call finds no database. */
+function unavailable<A extends unknown[], R>(method: (...args: A) => Promise<R>) {
+  let failed = false;
+  return async (...args: A): Promise<R> => {
+    if (failed) return method(...args);
+    failed = true;
+    throw new Fault("database_unavailable");
   };
-  const runs = runsWith({ ...store, begin: unavailable(store.begin), end: unavailable(store.end) });
+}
+
+/** The conversation of a run's handler. */
+const conversationOf = (run: TaskRun) => run.open({ suspend: () => {}, waiting: (answer) => answer });
+
+test("while the database does not answer, nothing is lost and nothing fails", async () => {
+  const runs = runsWith({ ...store, begin: unavailable(store.begin), complete: unavailable(store.complete) });
   const task = await make();
   runs.start(task);
   await expect.poll(() => begun.length, { timeout: 5_000 }).toBe(1);
@@ -209,7 +217,7 @@ test("a step is done when it is in the row, for all who wait for it, and tried a
   let answers: (() => void)[] = [];
   const failing: TaskStore["save"] = async (...args) => {
     await new Promise<void>((resolve, reject) => {
-      answers = [() => reject(new Fault("database_unavailable")), resolve];
+      answers = [() => reject(new TypeError("It broke.")), resolve];
     });
     return store.save(...args);
   };
@@ -217,7 +225,7 @@ test("a step is done when it is in the row, for all who wait for it, and tried a
   const task = await make();
   runs.start(task);
   const { run, done } = await first();
-  const conversation = run.open({ suspend: () => {}, waiting: (answer) => answer });
+  const conversation = conversationOf(run);
   let times = 0;
   const step = () => conversation.step("pay", () => ++times);
   const steps = async () => JSON.parse(`${(await store.find(task))?.state}`).replay.steps;
@@ -227,7 +235,7 @@ test("a step is done when it is in the row, for all who wait for it, and tried a
   await expect.poll(() => answers.length).toBe(2);
   expect(outcomes).toEqual([]);
   answers[0]?.();
-  for (const each of both) await expect(each).rejects.toMatchObject({ code: "database_unavailable" });
+  for (const each of both) await expect(each).rejects.toThrow("It broke.");
   expect(await steps()).toEqual({});
 
   answers = [];
@@ -236,6 +244,110 @@ test("a step is done when it is in the row, for all who wait for it, and tried a
   answers[1]?.();
   expect(await again).toBe(1);
   expect(await steps()).toEqual({ pay: "1" });
+  run.answer("{}", null);
+  done();
+  await runs.finished();
+});
+
+test("a step waits while the database does not answer, as long as its run goes on", async () => {
+  const runs = runsWith({ ...store, save: unavailable(store.save) });
+  const [task, over] = [await make(), await make()];
+  runs.start(task);
+  const { run, done } = await first();
+  let times = 0;
+  expect(await conversationOf(run).step("pay", () => ++times)).toBe(1);
+  expect(JSON.parse(`${(await store.find(task))?.state}`).replay.steps).toEqual({ pay: "1" });
+  expect(faults).toEqual([new Fault("database_unavailable")]);
+  run.answer("{}", null);
+  done();
+  await runs.finished();
+
+  let tried = 0;
+  const away = async () => {
+    tried++;
+    throw new Fault("database_unavailable");
+  };
+  begun = [];
+  const others = runsWith({ ...store, save: away });
+  others.start(over);
+  const second = await first();
+  const paid = conversationOf(second.run).step("pay", () => ++times);
+  await expect.poll(() => tried).toBe(1);
+  second.run.stop();
+  await expect(paid).rejects.toMatchObject({ code: "database_unavailable" });
+  expect(tried).toBe(2);
+  await store.cancel(over);
+  second.done();
+  await others.finished();
+});
+
+describe("what a task holds is bounded:", () => {
+  /** A run that has begun, of a task that may hold 300 bytes and no more, unless others leave it the room. */
+  const begin = async (most = { open: 99, kept: 1, bytes: 300 }) => {
+    const { save, ask, complete } = createTaskRepository(database.system, most);
+    const runs = runsWith({ ...store, save, ask, complete });
+    runs.start(await make());
+    return { runs, ...(await first()) };
+  };
+
+  test("a step that its tenant's tasks may not hold fails, and so does a result", async () => {
+    const { task, runs, run, done } = await begin();
+    const conversation = conversationOf(run);
+    await conversation.step("small", () => 1);
+    await expect(conversation.step("large", () => "x".repeat(300))).rejects.toMatchObject({
+      code: "handler_failed",
+      message: expect.stringContaining("hold as much as they may"),
+    });
+    run.answer(JSON.stringify({ content: "x".repeat(300) }), null);
+    done();
+    await runs.finished();
+    const failed = await store.find(task);
+    expect(failed?.status).toBe("failed");
+    expect(JSON.parse(`${failed?.outcome}`)).toMatchObject({
+      code: -32603,
+      data: { code: "handler_failed", limit: "taskBytes" },
+    });
+    expect(changed).toEqual([task.taskId]);
+  });
+
+  test("steps have so many bytes together, and those that do not fit fail alone", async () => {
+    const { task, runs, run, done } = await begin(BOUNDS);
+    const conversation = conversationOf(run);
+    const step = (n: number, bytes: number) => conversation.step(`${n}`, () => "x".repeat(bytes));
+    for (let n = 0; n < 4; n++) await step(n, 60_000);
+    await expect(step(4, 60_000)).rejects.toThrow("262144 bytes together");
+    await step(5, 100);
+    const { steps } = JSON.parse(`${(await store.find(task))?.state}`).replay;
+    expect(Object.keys(steps)).toEqual(["0", "1", "2", "3", "5"]);
+    run.answer("{}", null);
+    done();
+    await runs.finished();
+  });
+
+  test("questions that are more than that are not asked", async () => {
+    const { task, runs, run, done } = await begin(BOUNDS);
+    const params = { message: "x".repeat(1_048_576) };
+    const answer = conversationOf(run).ask("q", { method: "elicitation/create", params }, () => true);
+    await expect(answer).rejects.toThrow("1048576 bytes together");
+    run.answer('{"code":-32603}', refuse("handler_failed"));
+    done();
+    await runs.finished();
+    expect(await statusOf(task)).toBe("failed");
+  });
+});
+
+test("of instances that are gone it takes over what has not begun, unless it drains", async () => {
+  const gone = ids.instance();
+  const of = { deadAfterMs: 60_000, mostLost: 3, atOnce: 10 };
+  const [task, late] = [await make(gone), await make(gone)];
+  const runs = runsWith(store);
+  await runs.takeOver({ ...of, atOnce: 1 });
+  const { run, done, task: begunTask } = await first();
+  const left = begunTask.taskId === task.taskId ? late : task;
+  expect(changed).toEqual([begunTask.taskId]);
+  runs.drain();
+  await runs.takeOver(of);
+  expect((await store.runsOf(gone)).map(({ taskId }) => taskId)).toEqual([left.taskId]);
   run.answer("{}", null);
   done();
   await runs.finished();

@@ -3,8 +3,8 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { Fault } from "../../../src/core/fault.ts";
 import { createIdSource, type TaskId } from "../../../src/core/ids.ts";
 import type { Outlet } from "../../../src/protocol/outlet.ts";
-import type { TaskRow } from "../../../src/protocol/tasks/task-store.ts";
 import { createTaskWatches } from "../../../src/protocol/tasks/task-watches.ts";
+import type { TaskRow } from "../../../src/tenancy/task-record.ts";
 
 const ids = createIdSource(systemClock.now);
 const name = { tenantId: ids.tenant(), principalKey: "ada" };
