@@ -51,6 +51,13 @@ const methods = (stream: TestStream): string[] =>
 const acknowledged = (stream: TestStream) =>
   expect.poll(() => methods(stream)[0], { timeout: 10_000 }).toBe("notifications/subscriptions/acknowledged");
 
+/** Until both instances serve it again: the other one hears of it a moment later, and the next test opens a stream there. */
+async function resumeAcme(): Promise<void> {
+  expect((await server.admin("POST", "/tenants/acme/resume")).status).toBe(200);
+  const there = async () => (await mcp(onSecond("acme"), server.acme.token, "tools/list")).status;
+  await expect.poll(there, { timeout: 10_000 }).toBe(200);
+}
+
 /** Opens streams, all acknowledged; closes them after `work`. */
 async function withStreams<R>(
   opening: readonly Promise<TestStream>[],
@@ -325,7 +332,7 @@ describe("a stream ends", () => {
         expect(other?.isOpen()).toBe(true);
       },
     );
-    await server.admin("POST", "/tenants/acme/resume");
+    await resumeAcme();
   });
 
   test("when the caller hangs up, and makes room", async () => {
@@ -362,7 +369,7 @@ describe("a request whose credential ends while it is served", () => {
       { kind: "intent", outcome: null, code: null },
       { kind: "outcome", outcome: "cancelled", code: "credentials_ended" },
     ]);
-    await server.admin("POST", "/tenants/acme/resume");
+    await resumeAcme();
   });
 
   test("does not begin to run when that happened while its body arrived", async () => {
@@ -393,7 +400,7 @@ describe("a request whose credential ends while it is served", () => {
     const { id, error } = JSON.parse(text);
     expect([status, id, error.data.code]).toEqual([401, null, "credentials_ended"]);
     expect(held.begun).toBe(begun);
-    await server.admin("POST", "/tenants/acme/resume");
+    await resumeAcme();
   });
 });
 
