@@ -201,15 +201,17 @@ export function createTaskRepository(system: SystemDoor, most: TaskBounds) {
 
     takeOver: ({ by, deadAfterMs, mostLost, failure, atOnce }: TaskTakeOver) =>
       system.run("keep tasks", async (db) => {
-        // What had not begun is not lost: it only waited. Rows that another instance is taking over are passed by.
+        // What had not begun is not lost: it only waited. Rows that another instance is taking over are passed by, and so are
+        // those that it has just taken: not by NOT EXISTS, which PostgreSQL makes a join of, and that is not asked again for
+        // a row that changed before it was locked (EvalPlanQual).
         const { rows } = await db.query<TaskRow>(
           `WITH orphans AS MATERIALIZED (
              SELECT o.tenant_id, o.id, (o.rerun OR NOT o.begun) AND o.lost < $3 AS again
                FROM bulkhead.tasks o
               WHERE o.run_by IS NOT NULL AND o.run_by <> $1 AND o.expires_at > now()
-                AND NOT EXISTS (SELECT 1 FROM bulkhead.instances i
-                                 WHERE i.id = o.run_by AND i.stopped_at IS NULL
-                                   AND i.seen_at >= now() - make_interval(secs => $2))
+                AND (SELECT true FROM bulkhead.instances i
+                      WHERE i.id = o.run_by AND i.stopped_at IS NULL
+                        AND i.seen_at >= now() - make_interval(secs => $2)) IS NULL
               LIMIT $5 FOR UPDATE SKIP LOCKED)
            UPDATE bulkhead.tasks t
               SET status = CASE WHEN o.again THEN 'working' ELSE 'failed' END,
